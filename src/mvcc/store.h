@@ -70,9 +70,12 @@ struct RangeSummary {
 using Visitor = absl::FunctionRef<void(const KeyValue&)>;
 
 // The changes of one entry. All share one main revision, taken when the first change is made.
+//
+// Changes are made in place, there is no way back: an entry that is committed is applied whole. An error
+// of a call (the files could not be read) leaves the store between two states; it is sticky, and the
+// owner stops without Commit.
 class WriteTxn {
  public:
-  virtual ~WriteTxn() = default;
   // Sees the changes made so far in this transaction. Errors as Store::Range.
   virtual Result<RangeSummary> Range(const RangeQuery& query, Visitor visit) = 0;
   // Makes a new version of the key.
@@ -86,6 +89,9 @@ class WriteTxn {
   virtual void EraseSystem(std::string_view key) = 0;
   // Ends the transaction; the entry counts as applied from here on. Called exactly once.
   virtual void Commit() = 0;
+
+ protected:
+  ~WriteTxn() = default;
 };
 
 struct StoreOptions {
@@ -115,8 +121,9 @@ class Store {
   virtual raft::EntryId applied() const = 0;
   virtual raft::EntryId durable() const = 0;
 
-  // One transaction at a time; its entry must be the one after applied() in index.
-  virtual std::unique_ptr<WriteTxn> Begin(raft::EntryId entry) = 0;
+  // One transaction at a time; its entry must be the one after applied() in index. The store owns the
+  // transaction and uses the one object again for the next: a put makes no garbage. Valid until Commit.
+  virtual WriteTxn& Begin(raft::EntryId entry) = 0;
   // The entry changes nothing here (a no-op, a refused command).
   virtual void Skip(raft::EntryId entry) = 0;
 
