@@ -1,21 +1,23 @@
-// Replica: one group's copy on this process. Drives one RawNode with the log, the transport and the state
-// machine, and keeps the order between them that safety rests on: see Replica::RunTurn in replica.cc, the one
-// place where that order is written down.
+// Replica: one group's copy on this process. Drives one RawNode with the log, the transport and the
+// state machine, and keeps the order between them that safety rests on: see Replica::RunTurn in
+// replica.cc, the one place where that order is written down.
 //
 // A request that changes something is a *command*: bytes for the state machine. Any replica takes
-// commands; one that does not lead forwards them to the leader. Each carries a tag (the incarnation of the
-// process that took it, and a number), so every replica that applies the entry knows whose it is, and the one that took
-// it answers from its own apply.
+// commands; one that does not lead forwards them to the leader. Each carries a tag (the incarnation
+// of the process that took it, and a number), so every replica that applies the entry knows whose
+// it is, and the one that took it answers from its own apply.
 //
 // What a client may rely on:
 //  - done(Ok reply) : committed, applied here, durable on a majority.
 //  - done(error) with outcome_unknown() false: has not been and will never be applied.
 //  - done(error) with outcome_unknown() true : may yet be applied.
-//  - A command enters the log at most once. It is proposed, or forwarded to the leader of one named term, which
-//    refuses it in any other; it is tried again only after an entry of a later term has been applied here, which
-//    proves that it is not in the log and never will be.
+//  - A command enters the log at most once. It is proposed, or forwarded to the leader of one named
+//  term, which
+//    refuses it in any other; it is tried again only after an entry of a later term has been
+//    applied here, which proves that it is not in the log and never will be.
 //
-// All calls and completions on the executor's thread; completions never run inside the call that takes them.
+// All calls and completions on the executor's thread; completions never run inside the call that
+// takes them.
 #pragma once
 
 #include <absl/functional/any_invocable.h>
@@ -38,9 +40,10 @@ namespace cairn::replica {
 class StateMachine {
  public:
   virtual ~StateMachine() = default;
-  // Applies the command of entry `id`, the one after applied(). When `reply_wanted`, returns the encoded
-  // answer for the client, or the definite error with which the command changed nothing.
-  virtual Result<std::string> Apply(raft::EntryId id, std::string_view command, bool reply_wanted) = 0;
+  // Applies the command of entry `id`, the one after applied(). When `reply_wanted`, returns the
+  // encoded answer for the client, or the definite error with which the command changed nothing.
+  virtual Result<std::string> Apply(raft::EntryId id, std::string_view command,
+                                    bool reply_wanted) = 0;
   // The entry is no command (a no-op).
   virtual void Skip(raft::EntryId id) = 0;
   // Last entry applied in memory, and the one from which a restart would go on.
@@ -59,10 +62,12 @@ struct Options {
   uint32_t ticks_per_heartbeat = 10;
   bool pre_vote = true;
   bool check_quorum = true;
-  // Commands taken and not answered; beyond either, new ones are refused: "etcdserver: too many requests".
+  // Commands taken and not answered; beyond either, new ones are refused: "etcdserver: too many
+  // requests".
   size_t max_pending_commands = 200'000;
   size_t max_pending_bytes = 256 << 20;
-  // The log keeps at most so much that the state machine has not made durable, then asks it to flush.
+  // The log keeps at most so much that the state machine has not made durable, then asks it to
+  // flush.
   uint64_t max_log_ahead_bytes = 256ull << 20;
   raft::Config raft;  // flow-control limits; id, ticks, flags and seed are filled in from the above
 };
@@ -72,7 +77,7 @@ struct Stats {
   uint64_t proposals_applied = 0;
   uint64_t proposals_pending = 0;
   uint64_t proposals_failed = 0;
-  uint64_t leader_changes = 0;       // seen
+  uint64_t leader_changes = 0;  // seen
   uint64_t heartbeat_send_failures = 0;
   uint64_t slow_applies = 0, slow_reads = 0, reads_failed = 0;
 };
@@ -84,8 +89,9 @@ class Replica : public transport::Receiver {
   // Leader or role changed, or the replica stopped.
   using Observer = absl::AnyInvocable<void()>;
 
-  // `wal`, `sender` and `machine` outlive the replica. What the log holds above machine.applied() is applied
-  // again as soon as it is known to be committed. DataLoss when log and state machine do not fit together.
+  // `wal`, `sender` and `machine` outlive the replica. What the log holds above machine.applied()
+  // is applied again as soon as it is known to be committed. DataLoss when log and state machine do
+  // not fit together.
   static Result<std::unique_ptr<Replica>> Create(env::Env env, Options options, wal::Wal& wal,
                                                  transport::Sender& sender, StateMachine& machine);
 
@@ -96,8 +102,8 @@ class Replica : public transport::Receiver {
   // Starts an election now.
   virtual void Campaign() = 0;
 
-  // Ok while the replica works; otherwise why it stopped (failed disk, damage). A stopped replica answers
-  // every request with that, and neither sends nor writes any more.
+  // Ok while the replica works; otherwise why it stopped (failed disk, damage). A stopped replica
+  // answers every request with that, and neither sends nor writes any more.
   virtual Status health() const = 0;
   // Stops the replica as if its disk had failed: for the parts beside it that find out.
   virtual void Stop(const Status& why) = 0;
