@@ -25,7 +25,8 @@ Status ReplaceFile(FileSystem& files, const std::string& path, std::string_view 
   }
   if (Status s = files.Rename(beside, path); !s.ok()) return s;
   const size_t slash = path.rfind('/');
-  return files.SyncDirectory(slash == std::string::npos ? "." : path.substr(0, slash));
+  if (slash == std::string::npos) return files.SyncDirectory(".");
+  return files.SyncDirectory(slash == 0 ? "/" : path.substr(0, slash));
 }
 
 }  // namespace cairn::env
