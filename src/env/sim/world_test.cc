@@ -87,10 +87,10 @@ TEST(SimWorldTest, KillInsideATurnDropsTheRestOfIt) {
 }
 
 TEST(SimWorldTest, DeadProcessKeepsNoTimerWorkerOrTask) {
+  std::unique_ptr<Worker> worker;  // before the world, whose end buries the process
   World world(1);
   Host& host = world.AddHost("a");
   bool ran = false;
-  std::unique_ptr<Worker> worker;
   host.Start([&](Process& p) {
     worker = p.NewWorker("w");
     p.OnDeath([&] { worker.reset(); });
@@ -105,10 +105,10 @@ TEST(SimWorldTest, DeadProcessKeepsNoTimerWorkerOrTask) {
 }
 
 TEST(SimWorldTest, WorkerWorksInOrderAndDoneComesLater) {
+  std::unique_ptr<Worker> worker;  // before the world, whose end buries the process
   World world(3);
   Host& host = world.AddHost("a");
   std::string order;
-  std::unique_ptr<Worker> worker;
   host.Start([&](Process& p) {
     worker = p.NewWorker("w");
     p.OnDeath([&] { worker.reset(); });
@@ -157,9 +157,9 @@ TEST(SimWorldTest, WallClockFollowsItsOffsetAndTheMonotonicOneDoesNot) {
 
 // A small program with timers, chance, files and a worker.
 uint64_t HashOfARun(uint64_t seed) {
+  std::unique_ptr<Worker> worker;  // before the world, whose end buries the process
   World world(seed);
   Host& host = world.AddHost("a");
-  std::unique_ptr<Worker> worker;
   const auto program = [&](Process& p) {
     worker = p.NewWorker("w");
     p.OnDeath([&] { worker.reset(); });
