@@ -1,5 +1,5 @@
-// SharedBytes: an immutable slice of a reference-counted block. An entry's data is cut once out of the
-// buffer that it arrived in and then shared by the log, the disk and every peer without a copy.
+// SharedBytes: an immutable slice of a reference-counted block. An entry's data is cut once out of
+// the buffer that it arrived in and then shared by the log, the disk and every peer without a copy.
 //
 // A slice keeps its whole block alive. Blocks are filled in arrival order (BytesArena), so what is
 // freed in arrival order, as a log is, frees its blocks too.
@@ -47,8 +47,17 @@ class SharedBytes {
   std::span<const std::byte> bytes() const { return std::as_bytes(std::span(data_, size_)); }
   // The part [offset, offset + size) of this slice, sharing its block.
   SharedBytes Slice(size_t offset, size_t size) const;
+  // Grows this slice by `next` if that stands right behind it in the same block; false, and nothing
+  // happens, if it does not.
+  bool TryExtend(const SharedBytes& next) {
+    if (block_ == nullptr || next.block_ != block_ || next.data_ != data_ + size_) return false;
+    size_ += next.size_;
+    return true;
+  }
 
-  friend bool operator==(const SharedBytes& a, const SharedBytes& b) { return a.view() == b.view(); }
+  friend bool operator==(const SharedBytes& a, const SharedBytes& b) {
+    return a.view() == b.view();
+  }
 
  private:
   friend class BytesArena;
@@ -58,7 +67,8 @@ class SharedBytes {
     char* bytes() { return reinterpret_cast<char*>(this + 1); }
     static Block* New(size_t capacity);
   };
-  SharedBytes(Block* block, const char* data, size_t size) : block_(block), data_(data), size_(size) {
+  SharedBytes(Block* block, const char* data, size_t size)
+      : block_(block), data_(data), size_(size) {
     Ref();
   }
   void Ref() {
@@ -75,7 +85,8 @@ class SharedBytes {
   size_t size_ = 0;
 };
 
-// Cuts slices out of blocks of `block_size` bytes, in order; a larger request gets a block of its own.
+// Cuts slices out of blocks of `block_size` bytes, in order; a larger request gets a block of its
+// own.
 class BytesArena {
  public:
   explicit BytesArena(size_t block_size = 64 * 1024) : block_size_(block_size) {}

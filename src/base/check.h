@@ -24,17 +24,17 @@ template <class A, class B>
 }  // namespace cairn::base
 
 // The message is optional: CHECK(x), CHECK(x, "why it must hold").
-#define CHECK(condition, ...)                                                             \
-  do {                                                                                    \
-    if (!(condition)) [[unlikely]]                                                        \
+#define CHECK(condition, ...)                                                               \
+  do {                                                                                      \
+    if (!(condition)) [[unlikely]]                                                          \
       ::cairn::base::CheckFailed(__FILE__, __LINE__, #condition, std::string(__VA_ARGS__)); \
   } while (false)
 
-#define CAIRN_CHECK_OP(op, a, b)                                                         \
-  do {                                                                                   \
-    const auto& check_a_ = (a);                                                          \
-    const auto& check_b_ = (b);                                                          \
-    if (!(check_a_ op check_b_)) [[unlikely]]                                            \
+#define CAIRN_CHECK_OP(op, a, b)                                                               \
+  do {                                                                                         \
+    const auto& check_a_ = (a);                                                                \
+    const auto& check_b_ = (b);                                                                \
+    if (!(check_a_ op check_b_)) [[unlikely]]                                                  \
       ::cairn::base::CheckOpFailed(__FILE__, __LINE__, #a " " #op " " #b, check_a_, check_b_); \
   } while (false)
 
@@ -51,7 +51,7 @@ inline constexpr bool kExpensiveChecks = true;
 #else
 inline constexpr bool kExpensiveChecks = false;
 #endif
-#define DCHECK(condition, ...)                    \
-  do {                                            \
+#define DCHECK(condition, ...)                                                     \
+  do {                                                                             \
     if constexpr (::kExpensiveChecks) CHECK(condition __VA_OPT__(, ) __VA_ARGS__); \
   } while (false)

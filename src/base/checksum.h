@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
+
+#include "src/base/bytes.h"
 
 namespace cairn {
 
@@ -10,5 +13,7 @@ namespace cairn {
 uint64_t Checksum(std::string_view bytes, uint64_t seed = 0);
 // The checksum of `first` followed by `second` without joining them.
 uint64_t Checksum(std::string_view first, std::string_view second, uint64_t seed);
+// The checksum of `first` followed by all of `rest`, likewise.
+uint64_t Checksum(std::string_view first, std::span<const SharedBytes> rest, uint64_t seed);
 
 }  // namespace cairn

@@ -1,5 +1,5 @@
-// Random: a small deterministic generator (xoshiro256**, Blackman and Vigna 2018). The same seed gives
-// the same numbers on every machine; whoever needs chance is given one, nobody makes his own.
+// Random: a small deterministic generator (xoshiro256**, Blackman and Vigna 2018). The same seed
+// gives the same numbers on every machine; whoever needs chance is given one, nobody makes his own.
 #pragma once
 
 #include <array>

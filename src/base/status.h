@@ -1,8 +1,9 @@
-// Status and Result: the channel for what is expected to go wrong. Codes are gRPC's canonical ones, so
-// that an error made deep in the store leaves through the front end unchanged.
+// Status and Result: the channel for what is expected to go wrong. Codes are gRPC's canonical ones,
+// so that an error made deep in the store leaves through the front end unchanged.
 //
-// Definite failure and unknown outcome are different things: a Status whose `outcome_unknown()` is true
-// says that the request may yet take effect; every other error says that it did not and will not.
+// Definite failure and unknown outcome are different things: a Status whose `outcome_unknown()` is
+// true says that the request may yet take effect; every other error says that it did not and will
+// not.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Reading and writing of our own binary formats: little-endian fixed-width integers, varints (LEB128)
-// and length-prefixed strings. A WireReader never reads past its end: the first failure sticks, every
-// later read gives zero, and the caller asks ok() once at the end.
+// Reading and writing of our own binary formats: little-endian fixed-width integers, varints
+// (LEB128) and length-prefixed strings. A WireReader never reads past its end: the first failure
+// sticks, every later read gives zero, and the caller asks ok() once at the end.
 #pragma once
 
 #include <bit>
@@ -11,7 +11,8 @@
 
 namespace cairn {
 
-static_assert(std::endian::native == std::endian::little, "formats are written as the machine holds them");
+static_assert(std::endian::native == std::endian::little,
+              "formats are written as the machine holds them");
 
 class WireWriter {
  public:

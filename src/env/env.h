@@ -1,5 +1,5 @@
-// Env: what a member gets of the world. The process makes a real one (posix/), the simulator one for
-// each simulated member (sim/).
+// Env: what a member gets of the world. The process makes a real one (posix/), the simulator one
+// for each simulated member (sim/).
 #pragma once
 
 #include "src/env/executor.h"

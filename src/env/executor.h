@@ -1,14 +1,14 @@
 // Executor: the one loop that a member's components run on, and Worker: a thread beside it.
 //
-// A *turn* of the loop is: collect everything that is ready (sockets, timers, posted tasks), run its
-// handlers, then run the turn-end tasks in the order in which they were asked for until none is left,
-// then sleep. Components gather work in handlers and do it once at the end of the turn (TurnTask):
-// that is where batching comes from. Within a turn-end task new turn-end tasks may be added; they run
-// in the same turn, behind those that wait already.
+// A *turn* of the loop is: collect everything that is ready (sockets, timers, posted tasks), run
+// its handlers, then run the turn-end tasks in the order in which they were asked for until none is
+// left, then sleep. Components gather work in handlers and do it once at the end of the turn
+// (TurnTask): that is where batching comes from. Within a turn-end task new turn-end tasks may be
+// added; they run in the same turn, behind those that wait already.
 //
-// Everything here is called on the loop's own thread except Post, which any thread may call. The real
-// executor is an epoll loop (posix/), the simulated one a queue in virtual time (sim/): code above
-// this line cannot tell which it runs on.
+// Everything here is called on the loop's own thread except Post, which any thread may call. The
+// real executor is an epoll loop (posix/), the simulated one a queue in virtual time (sim/): code
+// above this line cannot tell which it runs on.
 #pragma once
 
 #include <absl/functional/any_invocable.h>
@@ -34,9 +34,9 @@ struct TimerId {
 class Worker {
  public:
   virtual ~Worker() = default;  // waits for the work that runs; drops what waits, and every `done`
-  // Runs `work` on the worker's thread, then `done` on the executor's loop. `done` never runs inside
-  // this call. In simulation the work runs at a later virtual time, and a crash may come before it,
-  // in the middle of its file operations, or between it and `done`.
+  // Runs `work` on the worker's thread, then `done` on the executor's loop. `done` never runs
+  // inside this call. In simulation the work runs at a later virtual time, and a crash may come
+  // before it, in the middle of its file operations, or between it and `done`.
   virtual void Run(Task work, Task done) = 0;
 };
 

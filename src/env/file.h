@@ -1,10 +1,10 @@
 // Files: the one door to the disk. Calls block (pread, pwrite, fdatasync); who must not block gives
-// them to a Worker. What is written is durable only after Sync, and a name (created, renamed, removed)
-// only after SyncDirectory of its folder.
+// them to a Worker. What is written is durable only after Sync, and a name (created, renamed,
+// removed) only after SyncDirectory of its folder.
 //
 // Errors: NotFound, AlreadyExists, ResourceExhausted (disk full), Unavailable (locked by another
-// process), PermissionDenied, Internal (input/output error, message from the system). After a failed
-// Sync nothing is known about what reached the disk: the caller stops, it never tries again.
+// process), PermissionDenied, Internal (input/output error, message from the system). After a
+// failed Sync nothing is known about what reached the disk: the caller stops, it never tries again.
 #pragma once
 
 #include <cstddef>
@@ -47,10 +47,10 @@ class FileLock {
 };
 
 enum class OpenMode {
-  kRead,              // must exist
-  kReadWrite,         // must exist
-  kCreate,            // created if missing
-  kCreateNew,         // must not exist
+  kRead,       // must exist
+  kReadWrite,  // must exist
+  kCreate,     // created if missing
+  kCreateNew,  // must not exist
 };
 
 struct DiskSpace {
@@ -75,8 +75,8 @@ class FileSystem {
 
 // The whole of a small file.
 Result<std::string> ReadWholeFile(FileSystem& files, const std::string& path);
-// Replaces `path` as one step: writes beside it, syncs, renames, syncs the folder. After a crash the
-// file is the old or the new one, whole.
+// Replaces `path` as one step: writes beside it, syncs, renames, syncs the folder. After a crash
+// the file is the old or the new one, whole.
 Status ReplaceFile(FileSystem& files, const std::string& path, std::string_view contents);
 
 }  // namespace cairn::env

@@ -12,6 +12,8 @@ namespace cairn::raft {
 struct RequestPreVote {
   EntryId last;  // the sender's last entry
 };
+// Its header's term: granted, the request's; refused, the answering node's own or the asking node's,
+// whichever is greater.
 struct RequestPreVoteReply {
   bool granted = false;
 };
@@ -42,7 +44,8 @@ struct AppendEntriesReply {
 
 // Confirms leadership and carries what needs no log. `round` rises with every round of confirmation
 // in a term and comes back in the reply: a majority of replies with round >= r confirms every read
-// that was registered before round r was begun (dissertation 6.4). AppendEntries carries it too.
+// that was registered before round r was begun (dissertation 6.4). AppendEntries carries it too. Rounds
+// begin at 1; a Heartbeat of round 0 only tells a new commit index and is not answered.
 struct Heartbeat {
   LogIndex commit;      // min(leader's commit, the receiver's match): safe for the receiver to commit
   LogIndex everywhere;  // every member of the configuration holds the log up to here durably: may be cut
