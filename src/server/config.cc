@@ -14,7 +14,21 @@ namespace {
 constexpr int64_t kMaxElectionTimeoutMs = 50'000;
 constexpr int64_t kElectionPerHeartbeat = 5;
 
+using Urls = std::vector<membership::Url>;
+
 Status Invalid(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
+
+bool ByText(const membership::Url& a, const membership::Url& b) { return a.text < b.text; }
+
+// A URL without TLS: to ignore its 's' would send in the clear what was meant to be secret.
+Result<membership::Url> ParsePlainUrl(std::string_view text) {
+  auto url = membership::ParseUrl(text);
+  if (url.ok() && url->tls()) {
+    return Invalid(Quoted(url->text) +
+                   " asks for TLS, which there is not yet; use http:// or unix://");
+  }
+  return url;
+}
 
 // Reads values one by one and keeps the first error, so that the caller reads like a list.
 class Reader {
@@ -45,14 +59,26 @@ class Reader {
          " is below zero; give a duration such as 20s");
     return env::Duration(0);
   }
-  std::vector<Url> Urls(std::string_view flag) {
-    auto urls = ParseUrls(values_.Get(flag));
-    if (urls.ok()) return *std::move(urls);
-    Fail("--" + std::string(flag) + ": " + urls.status().message());
-    return {};
+  // Sorted by their texts.
+  Urls ReadUrls(std::string_view flag) {
+    Urls urls;
+    for (const std::string_view text : Split(values_.Get(flag), ',')) {
+      auto url = ParsePlainUrl(text);
+      if (!url.ok()) {
+        Fail("--" + std::string(flag) + ": " + url.status().message());
+        return {};
+      }
+      urls.push_back(*std::move(url));
+    }
+    std::sort(urls.begin(), urls.end(), ByText);
+    const auto twice = std::adjacent_find(urls.begin(), urls.end());
+    if (twice != urls.end()) {
+      Fail("--" + std::string(flag) + ": " + Quoted(twice->text) + " is given twice; remove one");
+    }
+    return urls;
   }
-  std::vector<Url> OptionalUrls(std::string_view flag) {
-    return values_.Get(flag).empty() ? std::vector<Url>() : Urls(flag);
+  Urls ReadOptionalUrls(std::string_view flag) {
+    return values_.Get(flag).empty() ? Urls() : ReadUrls(flag);
   }
 
  private:
@@ -61,65 +87,129 @@ class Reader {
 };
 
 // Names need a resolver, which may answer differently at each start; etcd refuses them too.
-void CheckListenUrls(std::string_view flag, const std::vector<Url>& urls, Reader* reader) {
-  for (const Url& url : urls) {
-    if (url.scheme == "unix" || url.host.empty() || url.host == "localhost") continue;
+void CheckListenUrls(std::string_view flag, const Urls& urls, Reader* reader) {
+  for (const membership::Url& url : urls) {
+    if (url.scheme == membership::Scheme::kUnix || url.host == "localhost") continue;
     if (url.host.find_first_not_of("0123456789.") == std::string::npos) continue;
     if (url.host.find(':') != std::string::npos) continue;
-    reader->Fail("--" + std::string(flag) + ": " + Quoted(url.ToString()) +
+    reader->Fail("--" + std::string(flag) + ": " + Quoted(url.text) +
                  " has a host name; give the IP address to listen on");
   }
 }
 
-void CheckAdvertisedUrls(std::string_view flag, const std::vector<Url>& urls, Reader* reader) {
-  for (const Url& url : urls) {
-    if (!url.host.empty()) continue;
-    reader->Fail("--" + std::string(flag) + ": " + Quoted(url.ToString()) +
-                 " has no host; give the one under which others reach this member");
+// The texts, sorted, with "localhost" and its address written alike.
+std::vector<std::string> Places(std::vector<std::string> texts) {
+  constexpr std::string_view kLocalhost = "http://localhost:";
+  for (std::string& text : texts) {
+    if (text.starts_with(kLocalhost)) text.replace(0, kLocalhost.size(), "http://127.0.0.1:");
   }
+  std::sort(texts.begin(), texts.end());
+  return texts;
 }
 
-void ReadUrls(const FlagValues& values, Reader* reader, Config* config) {
-  config->listen_peer_urls = reader->Urls("listen-peer-urls");
-  config->listen_client_urls = reader->Urls("listen-client-urls");
-  config->listen_metrics_urls = reader->OptionalUrls("listen-metrics-urls");
-  for (Url& url : reader->OptionalUrls("listen-client-http-urls")) {
+void ReadAllUrls(const FlagValues& values, Reader* reader, Config* config) {
+  config->listen_peer_urls = reader->ReadUrls("listen-peer-urls");
+  config->listen_client_urls = reader->ReadUrls("listen-client-urls");
+  config->listen_metrics_urls = reader->ReadOptionalUrls("listen-metrics-urls");
+  for (membership::Url& url : reader->ReadOptionalUrls("listen-client-http-urls")) {
     config->listen_client_urls.push_back(std::move(url));
   }
-  config->advertise_peer_urls = reader->Urls("initial-advertise-peer-urls");
-  config->advertise_client_urls = reader->Urls("advertise-client-urls");
+  config->advertise_peer_urls = reader->ReadUrls("initial-advertise-peer-urls");
+  config->advertise_client_urls = reader->ReadUrls("advertise-client-urls");
   CheckListenUrls("listen-peer-urls", config->listen_peer_urls, reader);
   CheckListenUrls("listen-client-urls", config->listen_client_urls, reader);
   CheckListenUrls("listen-metrics-urls", config->listen_metrics_urls, reader);
-  CheckAdvertisedUrls("initial-advertise-peer-urls", config->advertise_peer_urls, reader);
-  CheckAdvertisedUrls("advertise-client-urls", config->advertise_client_urls, reader);
   if (values.Given("listen-client-urls") && !values.Given("advertise-client-urls")) {
     reader->Fail(
         "--advertise-client-urls is missing: it must be given together with --listen-client-urls");
   }
 }
 
-// One URL for two members would make one of them hear the other's votes.
-Status CheckNoSharedUrl(const std::vector<FirstMember>& members) {
-  std::map<std::string, std::string> owner;
-  for (const FirstMember& member : members) {
-    for (const Url& url : member.peer_urls) {
-      const auto [at, fresh] = owner.emplace(url.ToString(), member.name);
-      if (!fresh) {
-        return Invalid("--initial-cluster: " + Quoted(at->first) + " is given for both " +
-                       Quoted(at->second) + " and " + Quoted(member.name) +
-                       "; each member needs its own");
-      }
+std::vector<std::string> Texts(const Urls& urls) {
+  std::vector<std::string> texts;
+  for (const membership::Url& url : urls) texts.push_back(url.text);
+  return texts;
+}
+
+using UrlsByName = std::map<std::string, Urls, std::less<>>;
+
+// "m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380"; a name may stand several times, once for each
+// URL.
+Result<UrlsByName> ParseInitialCluster(std::string_view text) {
+  UrlsByName members;
+  std::map<std::string, std::string> owners;
+  for (const std::string_view piece : Split(text, ',')) {
+    const std::string_view entry = Trim(piece);
+    const size_t equals = entry.find('=');
+    if (equals == std::string_view::npos || equals == 0) {
+      return Invalid("--initial-cluster: " + Quoted(entry) +
+                     " is not of the form name=http://host:port; separate members by commas");
     }
+    const std::string name(entry.substr(0, equals));
+    auto url = ParsePlainUrl(entry.substr(equals + 1));
+    if (!url.ok()) return Invalid("--initial-cluster: " + url.status().message());
+    // One URL for two members would make one of them hear the other's votes.
+    const auto [owner, fresh] = owners.emplace(url->text, name);
+    if (!fresh) {
+      return Invalid("--initial-cluster: " + Quoted(url->text) + " is given twice (first for " +
+                     Quoted(owner->second) + "); each member needs its own");
+    }
+    members[name].push_back(*std::move(url));
+  }
+  for (auto& [name, urls] : members) std::sort(urls.begin(), urls.end(), ByText);
+  return members;
+}
+
+// This member among `members`, with the peer URLs that it advertises.
+Status CheckOwnEntry(const UrlsByName& members, const Config& config) {
+  const std::vector<std::string> advertised = Texts(config.advertise_peer_urls);
+  const auto own = members.find(config.name);
+  if (own == members.end()) {
+    return Invalid("--initial-cluster does not name this member: add " +
+                   Quoted(config.name + "=" + Join(advertised, ",")) + " or correct --name");
+  }
+  const std::vector<std::string> listed = Texts(own->second);
+  if (Places(listed) != Places(advertised)) {
+    return Invalid("--initial-cluster has " + Quoted(Join(listed, ",")) + " for " +
+                   Quoted(config.name) + " but --initial-advertise-peer-urls has " +
+                   Quoted(Join(advertised, ",")) + "; make them equal");
   }
   return OkStatus();
+}
+
+// The members that the command line names; this one alone where it names none.
+Result<UrlsByName> ListMembers(const FlagValues& values, const Config& config) {
+  if (!values.Given("initial-cluster"))
+    return UrlsByName{{config.name, config.advertise_peer_urls}};
+  auto members = ParseInitialCluster(values.Get("initial-cluster"));
+  if (!members.ok()) return members;
+  if (Status s = CheckOwnEntry(*members, config); !s.ok()) return s;
+  return members;
+}
+
+// Fills in the first members with their ids, and the cluster's.
+void ComputeIds(const UrlsByName& members, Config* config) {
+  std::vector<NodeId> ids;
+  for (const auto& [name, urls] : members) {
+    std::vector<std::string> texts = Texts(urls);
+    const NodeId id = membership::MemberId(texts, config->initial_cluster_token);
+    if (name == config->name) config->self = id;
+    ids.push_back(id);
+    membership::Member& member = config->initial_cluster.emplace_back();
+    member.id = id;
+    member.name = name;
+    member.peer_urls = std::move(texts);
+  }
+  std::sort(config->initial_cluster.begin(), config->initial_cluster.end(),
+            [](const membership::Member& a, const membership::Member& b) { return a.id < b.id; });
+  config->cluster = membership::MakeClusterId(std::move(ids));
 }
 
 void ReadCluster(const FlagValues& values, Reader* reader, Config* config) {
   for (const std::string_view flag : {"discovery", "discovery-srv", "discovery-token"}) {
     if (values.Get(flag).empty()) continue;
     reader->Fail(
-        std::string("--") + std::string(flag) +
+        "--" + std::string(flag) +
         " cannot be used: there is no discovery; list the members in --initial-cluster instead");
   }
   config->initial_cluster_token = reader->Text("initial-cluster-token");
@@ -131,27 +221,9 @@ void ReadCluster(const FlagValues& values, Reader* reader, Config* config) {
   config->initial_cluster_given = values.Given("initial-cluster");
   if (!reader->status().ok()) return;
 
-  if (!config->initial_cluster_given) {
-    config->initial_cluster = {{config->name, config->advertise_peer_urls}};
-    return;
-  }
-  auto members = ParseInitialCluster(values.Get("initial-cluster"));
-  if (!members.ok()) {
-    reader->Fail(members.status().message());
-    return;
-  }
-  config->initial_cluster = *std::move(members);
-  const auto own = std::find_if(config->initial_cluster.begin(), config->initial_cluster.end(),
-                                [config](const FirstMember& m) { return m.name == config->name; });
-  if (own == config->initial_cluster.end()) {
-    reader->Fail("--initial-cluster does not name this member: add " +
-                 Quoted(config->name + "=" + Join(ToStrings(config->advertise_peer_urls), ",")) +
-                 " or correct --name");
-  } else if (!SamePlaces(own->peer_urls, config->advertise_peer_urls)) {
-    reader->Fail("--initial-cluster has " + Quoted(Join(ToStrings(own->peer_urls), ",")) + " for " +
-                 Quoted(config->name) + " but --initial-advertise-peer-urls has " +
-                 Quoted(Join(ToStrings(config->advertise_peer_urls), ",")) + "; make them equal");
-  }
+  auto listed = ListMembers(values, *config);
+  if (!listed.ok()) return reader->Fail(listed.status().message());
+  ComputeIds(*listed, config);
 }
 
 void ReadTimes(Reader* reader, Config* config) {
@@ -218,38 +290,10 @@ void ReadLog(const FlagValues& values, Reader* reader, Config* config) {
 
 }  // namespace
 
-Result<std::vector<FirstMember>> ParseInitialCluster(std::string_view text) {
-  std::map<std::string, std::vector<Url>, std::less<>> urls_of;
-  for (std::string_view entry : Split(text, ',')) {
-    entry = Trim(entry);
-    const size_t equals = entry.find('=');
-    if (equals == std::string_view::npos || equals == 0 || equals + 1 == entry.size()) {
-      return Invalid(
-          "--initial-cluster: " + Quoted(entry) +
-          " is no name=peer-url; write it as in m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380");
-    }
-    auto url = ParseUrl(Trim(entry.substr(equals + 1)));
-    if (!url.ok()) return Invalid("--initial-cluster: " + url.status().message());
-    std::vector<Url>& urls = urls_of[std::string(Trim(entry.substr(0, equals)))];
-    if (std::find(urls.begin(), urls.end(), *url) != urls.end()) {
-      return Invalid("--initial-cluster: " + Quoted(entry) + " is given twice; remove one");
-    }
-    urls.push_back(*std::move(url));
-  }
-  std::vector<FirstMember> members;
-  for (auto& [name, urls] : urls_of) {
-    std::sort(urls.begin(), urls.end(),
-              [](const Url& a, const Url& b) { return a.ToString() < b.ToString(); });
-    members.push_back({name, std::move(urls)});
-  }
-  if (Status s = CheckNoSharedUrl(members); !s.ok()) return s;
-  return members;
-}
-
-std::string ToString(std::span<const FirstMember> members) {
+std::string ToString(std::span<const membership::Member> members) {
   std::vector<std::string> entries;
-  for (const FirstMember& member : members) {
-    for (const Url& url : member.peer_urls) entries.push_back(member.name + "=" + url.ToString());
+  for (const membership::Member& member : members) {
+    for (const std::string& url : member.peer_urls) entries.push_back(member.name + "=" + url);
   }
   return Join(entries, ",");
 }
@@ -275,7 +319,7 @@ Result<Config> MakeConfig(const FlagValues& values) {
   }
   config.wal_dir = reader.Text("wal-dir");
   if (config.wal_dir.empty()) config.wal_dir = config.data_dir + "/member/wal";
-  ReadUrls(values, &reader, &config);
+  ReadAllUrls(values, &reader, &config);
   ReadCluster(values, &reader, &config);
   ReadTimes(&reader, &config);
   ReadLimits(&reader, &config);

@@ -8,18 +8,13 @@
 
 #include "src/base/log.h"
 #include "src/base/status.h"
+#include "src/base/types.h"
 #include "src/env/time.h"
+#include "src/membership/member.h"
+#include "src/membership/url.h"
 #include "src/server/flags.h"
-#include "src/server/urls.h"
 
 namespace cairn::server {
-
-// One of the first members of a cluster, as --initial-cluster names it.
-struct FirstMember {
-  std::string name;
-  std::vector<Url> peer_urls;  // sorted, at least one
-  friend bool operator==(const FirstMember&, const FirstMember&) = default;
-};
 
 enum class LogFormat : uint8_t { kJson, kConsole };
 
@@ -34,14 +29,17 @@ struct Config {
   std::string data_dir;
   std::string wal_dir;  // `<data_dir>/member/wal` unless given
 
-  std::vector<Url> listen_peer_urls;
-  std::vector<Url> listen_client_urls;   // those of --listen-client-http-urls among them
-  std::vector<Url> listen_metrics_urls;  // may be empty
-  std::vector<Url> advertise_peer_urls;
-  std::vector<Url> advertise_client_urls;
+  std::vector<membership::Url> listen_peer_urls;
+  std::vector<membership::Url> listen_client_urls;  // those of --listen-client-http-urls among them
+  std::vector<membership::Url> listen_metrics_urls;  // may be empty
+  std::vector<membership::Url> advertise_peer_urls;
+  std::vector<membership::Url> advertise_client_urls;
 
-  // Sorted by name. `name` is among them, with the URLs of advertise_peer_urls.
-  std::vector<FirstMember> initial_cluster;
+  // The first members with their ids, in order of id; the one named `name` has the id `self` and
+  // the URLs of advertise_peer_urls.
+  std::vector<membership::Member> initial_cluster;
+  ClusterId cluster;
+  NodeId self;
   std::string initial_cluster_token;
   bool initial_cluster_state_existing = false;
   // What the command line leaves out is taken from the data directory where that has it.
@@ -69,9 +67,7 @@ struct Config {
 // Checks what was given and fills in the rest. InvalidArgument with one line that says what to do.
 Result<Config> MakeConfig(const FlagValues& values);
 
-// "m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380"; a name may stand several times, once for each
-// URL.
-Result<std::vector<FirstMember>> ParseInitialCluster(std::string_view text);
-std::string ToString(std::span<const FirstMember> members);
+// As --initial-cluster takes it: "m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380".
+std::string ToString(std::span<const membership::Member> members);
 
 }  // namespace cairn::server

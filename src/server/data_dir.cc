@@ -28,16 +28,15 @@ Status Damaged(std::string_view why) {
   return {StatusCode::kDataLoss, "the identity file is damaged: " + std::string(why)};
 }
 
-bool ReadMember(WireReader& in, FirstMember* member) {
+bool ReadMember(WireReader& in, membership::Member* member) {
+  member->id = NodeId(in.U64());
   member->name = in.String();
   const uint64_t urls = in.Varint();
   if (!in.ok() || urls == 0 || urls > kMostUrls) return false;
   for (uint64_t i = 0; i < urls; ++i) {
-    auto url = ParseUrl(in.String());
-    if (!in.ok() || !url.ok()) return false;
-    member->peer_urls.push_back(*std::move(url));
+    member->peer_urls.emplace_back(in.String());
   }
-  return true;
+  return in.ok();
 }
 
 }  // namespace
@@ -52,10 +51,11 @@ std::string EncodeIdentity(const Identity& identity) {
   out.String(identity.name);
   out.String(identity.token);
   out.Varint(identity.first_members.size());
-  for (const FirstMember& member : identity.first_members) {
+  for (const membership::Member& member : identity.first_members) {
+    out.U64(member.id.value);
     out.String(member.name);
     out.Varint(member.peer_urls.size());
-    for (const Url& url : member.peer_urls) out.String(url.ToString());
+    for (const std::string& url : member.peer_urls) out.String(url);
   }
   out.U64(Checksum(bytes));
   return bytes;
@@ -93,8 +93,7 @@ Result<Identity> DecodeIdentity(std::string_view bytes) {
 DataDir::DataDir(env::FileSystem& files, const Config& config)
     : files_(files), member_dir_(config.data_dir + "/member"), wal_dir_(config.wal_dir) {}
 
-Result<std::unique_ptr<DataDir>> DataDir::Open(env::FileSystem& files, const Config& config,
-                                               const Identity& wanted) {
+Result<std::unique_ptr<DataDir>> DataDir::Open(env::FileSystem& files, const Config& config) {
   std::unique_ptr<DataDir> dir(new DataDir(files, config));
   if (Status s = dir->RefuseForeignFiles(config.data_dir); !s.ok()) return s;
   if (Status s = files.CreateDirectories(dir->member_dir_); !s.ok()) {
@@ -103,7 +102,7 @@ Result<std::unique_ptr<DataDir>> DataDir::Open(env::FileSystem& files, const Con
   }
   const bool own_wal_dir = dir->wal_dir_ != dir->member_dir_ + "/wal";
   if (Status s = dir->LockAll(config.data_dir, own_wal_dir); !s.ok()) return s;
-  if (Status s = dir->Load(config, wanted); !s.ok()) return s;
+  if (Status s = dir->Load(config); !s.ok()) return s;
   return dir;
 }
 
@@ -142,7 +141,7 @@ Status DataDir::RefuseForeignFiles(const std::string& data_dir) {
   return OkStatus();
 }
 
-Status DataDir::Load(const Config& config, const Identity& wanted) {
+Status DataDir::Load(const Config& config) {
   const std::string path = member_dir_ + "/identity";
   if (files_.Exists(path)) {
     auto bytes = ReadWholeFile(files_, path);
@@ -152,7 +151,7 @@ Status DataDir::Load(const Config& config, const Identity& wanted) {
       return {found.status().code(), Quoted(path) + ": " + found.status().message() +
                                          "; restore it from a copy, or start this member anew"};
     }
-    return Adopt(*std::move(found), config, wanted);
+    return Adopt(*std::move(found), config);
   }
   if (HasLog()) {
     return Refused("there is a log in " + Quoted(wal_dir_) + " but " + Quoted(path) +
@@ -164,14 +163,17 @@ Status DataDir::Load(const Config& config, const Identity& wanted) {
                    " is empty and joining an existing cluster is not possible yet; start the first "
                    "members with --initial-cluster-state=new");
   }
-  identity_ = wanted;
-  identity_.complete = false;
+  identity_ = {.cluster = config.cluster,
+               .self = config.self,
+               .name = config.name,
+               .token = config.initial_cluster_token,
+               .first_members = config.initial_cluster};
   if (Status s = Save(); !s.ok()) return s;
   // The names on the way to the file are as durable as the file.
   return files_.SyncDirectory(config.data_dir);
 }
 
-Status DataDir::Adopt(Identity found, const Config& config, const Identity& wanted) {
+Status DataDir::Adopt(Identity found, const Config& config) {
   const std::string whose =
       "the data directory " + Quoted(config.data_dir) + " belongs to member " + Quoted(found.name) +
       " (id " + log::Hex(found.self.value) + ") of cluster " + log::Hex(found.cluster.value);
@@ -182,11 +184,11 @@ Status DataDir::Adopt(Identity found, const Config& config, const Identity& want
   // Members that joined later are started with "existing" and with whoever was there at the time.
   const bool names_first_members =
       config.initial_cluster_given && !config.initial_cluster_state_existing;
-  if (names_first_members && (found.cluster != wanted.cluster || found.self != wanted.self)) {
+  if (names_first_members && (found.cluster != config.cluster || found.self != config.self)) {
     return Refused(whose + " (--initial-cluster=" + ToString(found.first_members) +
                    " --initial-cluster-token=" + found.token +
-                   "), but the flags describe member id " + log::Hex(wanted.self.value) +
-                   " of cluster " + log::Hex(wanted.cluster.value) +
+                   "), but the flags describe member id " + log::Hex(config.self.value) +
+                   " of cluster " + log::Hex(config.cluster.value) +
                    "; correct them or --data-dir");
   }
   if (found.complete && !HasLog()) {

@@ -27,7 +27,7 @@ struct Identity {
   NodeId self;
   std::string name;
   std::string token;
-  std::vector<FirstMember> first_members;  // sorted by name
+  std::vector<membership::Member> first_members;  // in order of id; ids, names and peer URLs
   bool complete = false;
 
   friend bool operator==(const Identity&, const Identity&) = default;
@@ -48,10 +48,9 @@ class DataDir {
   //   FailedPrecondition  it belongs to another member, cluster or program, or its log is missing
   //   DataLoss            the identity is damaged
   //   others              as the file system gave them
-  static Result<std::unique_ptr<DataDir>> Open(env::FileSystem& files, const Config& config,
-                                               const Identity& wanted);
+  static Result<std::unique_ptr<DataDir>> Open(env::FileSystem& files, const Config& config);
 
-  // Who this member is: from the folder, else `wanted`.
+  // Who this member is: from the folder, else from the configuration.
   const Identity& identity() const { return identity_; }
   const std::string& wal_dir() const { return wal_dir_; }
   std::string store_dir() const { return member_dir_ + "/store"; }
@@ -64,8 +63,8 @@ class DataDir {
 
   Status LockAll(const std::string& data_dir, bool own_wal_dir);
   Status RefuseForeignFiles(const std::string& data_dir);
-  Status Load(const Config& config, const Identity& wanted);
-  Status Adopt(Identity found, const Config& config, const Identity& wanted);
+  Status Load(const Config& config);
+  Status Adopt(Identity found, const Config& config);
   bool HasLog();
   Status Save();
 
