@@ -21,6 +21,14 @@ template <class A, class B>
   CheckFailed(file, line, expression, os.str());
 }
 
+template <class Op, class A, class B>
+inline void CheckOp(Op holds, const A& a, const B& b, const char* file, int line,
+                    const char* expression) {
+  if (!holds(a, b)) [[unlikely]] {
+    CheckOpFailed(file, line, expression, a, b);
+  }
+}
+
 }  // namespace cairn::base
 
 // The message is optional: CHECK(x), CHECK(x, "why it must hold").
@@ -30,13 +38,11 @@ template <class A, class B>
       ::cairn::base::CheckFailed(__FILE__, __LINE__, #condition, std::string(__VA_ARGS__)); \
   } while (false)
 
-#define CAIRN_CHECK_OP(op, a, b)                                                               \
-  do {                                                                                         \
-    const auto& check_a_ = (a);                                                                \
-    const auto& check_b_ = (b);                                                                \
-    if (!(check_a_ op check_b_)) [[unlikely]]                                                  \
-      ::cairn::base::CheckOpFailed(__FILE__, __LINE__, #a " " #op " " #b, check_a_, check_b_); \
-  } while (false)
+// One full expression, so that what `a` and `b` refer to lives until they have been compared and
+// shown.
+#define CAIRN_CHECK_OP(op, a, b)                                                                  \
+  ::cairn::base::CheckOp([](const auto& x, const auto& y) { return x op y; }, (a), (b), __FILE__, \
+                         __LINE__, #a " " #op " " #b)
 
 #define CHECK_EQ(a, b) CAIRN_CHECK_OP(==, a, b)
 #define CHECK_NE(a, b) CAIRN_CHECK_OP(!=, a, b)
