@@ -163,7 +163,7 @@ void ReplicaImpl::SendAll(std::vector<raft::Message>& messages) {
     const bool bulk = std::holds_alternative<raft::AppendEntries>(message.body) ||
                       std::holds_alternative<raft::AppendEntriesReply>(message.body);
     const bool heartbeat = std::holds_alternative<raft::Heartbeat>(message.body);
-    raft::EncodedMessage encoded = raft::EncodeMessage(options_.group, message);
+    raft::EncodedMessage encoded = raft::Encode(options_.group, message);
     transport::Frame frame{static_cast<uint8_t>(FrameKind::kRaft), std::move(encoded.head),
                            std::move(encoded.body)};
     const bool sent = sender_.Send(
@@ -231,7 +231,8 @@ void ReplicaImpl::ApplyOne(const raft::Entry& entry) {
   }
   const bool ours = tag->incarnation == incarnation_ && pending_.Find(tag->sequence) != nullptr;
   Result<std::string> reply = machine_.Apply(entry.id(), CommandOf(entry.data.view()), ours);
-  if (ours) pending_.Settle(tag->sequence)(std::move(reply));
+  // A state machine that failed has stopped us inside the call, and everyone was answered then.
+  if (ours && stopped_.ok()) pending_.Settle(tag->sequence)(std::move(reply));
 }
 
 void ReplicaImpl::ServeReads() {
@@ -331,7 +332,7 @@ void ReplicaImpl::OnFrame(NodeId from, uint8_t kind, SharedBytes payload) {
   if (!stopped_.ok()) return;
   switch (static_cast<FrameKind>(kind)) {
     case FrameKind::kRaft: {
-      auto decoded = raft::DecodeMessage(payload);
+      auto decoded = raft::Decode(payload);
       // The transport has authenticated the peer and checked the frame; who speaks for another is
       // not heard.
       if (!decoded.ok() || decoded->group != options_.group || decoded->message.from != from) break;

@@ -10,7 +10,7 @@
 
 #include "src/apply/applier.h"
 #include "src/env/env.h"
-#include "src/membership/member.h"
+#include "src/membership/cluster.h"
 #include "src/mvcc/sorted_files.h"
 #include "src/mvcc/store.h"
 #include "src/replica/replica.h"
@@ -29,7 +29,6 @@ struct MemberOptions {
   mvcc::StoreOptions store;
   replica::Options replica;      // self and conf are filled in
   transport::Options transport;  // likewise cluster, self and listen
-  apply::Limits limits;
   // Puts another Sender before the transport: the simulator loses, delays and doubles messages
   // there.
   std::function<std::unique_ptr<transport::Sender>(transport::Sender&)> interpose;
@@ -48,6 +47,7 @@ class Member final : private transport::Receiver {
   wal::Wal& wal() { return *wal_; }
   transport::Transport& transport() { return *transport_; }
   apply::Applier& applier() { return *applier_; }
+  membership::Cluster& cluster() { return *cluster_; }
   const MemberOptions& options() const { return options_; }
 
  private:
@@ -63,6 +63,7 @@ class Member final : private transport::Receiver {
   // In the order in which they are made; each uses only those above it.
   std::unique_ptr<wal::Wal> wal_;
   std::unique_ptr<mvcc::Store> store_;
+  std::unique_ptr<membership::Cluster> cluster_;
   std::unique_ptr<apply::Applier> applier_;
   std::unique_ptr<transport::Transport> transport_;
   std::unique_ptr<transport::Sender> interposed_;
