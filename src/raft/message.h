@@ -1,4 +1,5 @@
-// The messages between nodes, each its own small struct; `Message` adds who, to whom and in which term.
+// The messages between nodes, each its own small struct; `Message` adds who, to whom and in which
+// term.
 #pragma once
 
 #include <variant>
@@ -8,12 +9,13 @@
 
 namespace cairn::raft {
 
-// Dissertation 9.6: would you vote for me in the term of this message's header (the sender's own + 1)?
+// Dissertation 9.6: would you vote for me in the term of this message's header (the sender's own +
+// 1)?
 struct RequestPreVote {
   EntryId last;  // the sender's last entry
 };
-// Its header's term: granted, the request's; refused, the answering node's own or the asking node's,
-// whichever is greater.
+// Its header's term: granted, the request's; refused, the answering node's own or the asking
+// node's, whichever is greater.
 struct RequestPreVoteReply {
   bool granted = false;
 };
@@ -32,8 +34,9 @@ struct AppendEntries {
 };
 
 // accepted: the log up to `match` equals the leader's and is durable here.
-// refused: no entry `rejected` here; `hint` is where the leader should look next: the follower's last entry
-// at or below rejected.index whose term is at most rejected.term (fast backtracking by term).
+// refused: no entry `rejected` here; `hint` is where the leader should look next: the follower's
+// last entry at or below rejected.index whose term is at most rejected.term (fast backtracking by
+// term).
 struct AppendEntriesReply {
   bool accepted = false;
   LogIndex match;     // accepted only
@@ -44,11 +47,12 @@ struct AppendEntriesReply {
 
 // Confirms leadership and carries what needs no log. `round` rises with every round of confirmation
 // in a term and comes back in the reply: a majority of replies with round >= r confirms every read
-// that was registered before round r was begun (dissertation 6.4). AppendEntries carries it too. Rounds
-// begin at 1; a Heartbeat of round 0 only tells a new commit index and is not answered.
+// that was registered before round r was begun (dissertation 6.4). AppendEntries carries it too.
+// Rounds begin at 1; a Heartbeat of round 0 only tells a new commit index and is not answered.
 struct Heartbeat {
-  LogIndex commit;      // min(leader's commit, the receiver's match): safe for the receiver to commit
-  LogIndex everywhere;  // every member of the configuration holds the log up to here durably: may be cut
+  LogIndex commit;  // min(leader's commit, the receiver's match): safe for the receiver to commit
+  LogIndex
+      everywhere;  // every member of the configuration holds the log up to here durably: may be cut
   uint64_t round = 0;
 };
 struct HeartbeatReply {

@@ -1,5 +1,6 @@
-// RawNode: the Raft state machine of one node in one group, and nothing else. No clock, no thread, no
-// file, no socket, no hidden chance: the same configuration and the same calls give the same outputs.
+// RawNode: the Raft state machine of one node in one group, and nothing else. No clock, no thread,
+// no file, no socket, no hidden chance: the same configuration and the same calls give the same
+// outputs.
 //
 // The caller's loop:
 //     Step(event) / Propose(data) ...          inputs, as many as there are
@@ -12,8 +13,9 @@
 //       serve ready.reads                        each once applied >= its index
 //       read ready.log_reads from the log        then Step(LogReadDone)
 //     }
-// The one obligation that safety rests on: a Persist's messages leave only after that Persist, and all
-// before it, are durable. Everything else may be late, and messages may be lost, doubled or reordered.
+// The one obligation that safety rests on: a Persist's messages leave only after that Persist, and
+// all before it, are durable. Everything else may be late, and messages may be lost, doubled or
+// reordered.
 //
 // The leader writes its own disk in parallel with its followers: its AppendEntries are in
 // ready.messages, and its own durable index counts as one vote.
@@ -29,6 +31,7 @@
 #include <variant>
 #include <vector>
 
+#include "src/base/check.h"
 #include "src/base/status.h"
 #include "src/raft/message.h"
 #include "src/raft/types.h"
@@ -42,16 +45,19 @@ struct Config {
   uint32_t election_ticks = 100;
   uint32_t election_spread_ticks = 50;
   uint32_t heartbeat_ticks = 10;
-  bool pre_vote = true;       // dissertation 9.6
-  bool check_quorum = true;   // dissertation 6.2: a leader that hears from no majority steps down
-  uint64_t seed = 0;          // of the election timeouts
-  // Flow control.
-  size_t max_append_bytes = 1 << 20;         // entry data in one AppendEntries (at least one entry)
-  uint32_t max_inflight_messages = 256;      // unacknowledged AppendEntries to one peer
+  bool pre_vote = true;      // dissertation 9.6
+  bool check_quorum = true;  // dissertation 6.2: a leader that hears from no majority steps down
+  uint64_t seed = 0;         // of the election timeouts
+  // Flow control. In every limit in bytes an entry counts its data and 32 bytes more.
+  size_t max_append_bytes = 1 << 20;     // entry data in one AppendEntries (at least one entry)
+  uint32_t max_inflight_messages = 256;  // unacknowledged AppendEntries to one peer
   size_t max_inflight_bytes = 32 << 20;
-  size_t max_uncommitted_bytes = 64 << 20;   // a leader refuses proposals beyond it
-  size_t max_committed_bytes = 4 << 20;      // entries to apply in one Ready (at least one)
-  size_t max_cache_bytes = 64 << 20;         // applied entries kept in memory for slow followers
+  size_t max_uncommitted_bytes = 64 << 20;  // a leader refuses proposals beyond it
+  size_t max_committed_bytes =
+      4 << 20;  // entries given out to apply and not yet Applied (at least one)
+  size_t max_cache_bytes = 64 << 20;   // applied entries kept in memory for slow followers
+  uint32_t max_pending_reads = 65536;  // reads that wait for a round, or for the leader's answer
+  bool check_invariants = kExpensiveChecks;  // after every call: see invariants.h
 };
 
 // What a node starts from.
@@ -73,16 +79,17 @@ struct Appended {
 struct Applied {
   LogIndex index;
 };
-// Asks for an index from which on a read is linearizable. Answered in Ready::reads or, when leadership
-// is lost or nobody leads, in Ready::dropped_reads (a forwarded one may also never be answered).
+// Asks for an index from which on a read is linearizable. Answered in Ready::reads or, when
+// leadership is lost or nobody leads, in Ready::dropped_reads (a forwarded one may also never be
+// answered).
 struct ReadRequest {
   ReadId id;
 };
 // Start an election now, without waiting for the timeout.
 struct Campaign {};
 
-// The log's answer to a LogRead. `entries` begins at the asked first index and may be shorter than asked,
-// never empty. The answer to a read that no longer matters is ignored.
+// The log's answer to a LogRead. `entries` begins at the asked first index and may be shorter than
+// asked, never empty. The answer to a read that no longer matters is ignored.
 struct LogReadDone {
   uint64_t id = 0;
   std::vector<Entry> entries;
@@ -91,7 +98,8 @@ struct LogReadDone {
 using Event = std::variant<Message, Tick, Appended, Applied, ReadRequest, Campaign, LogReadDone>;
 
 // ---- Outputs ----
-// One write to the log. If `entries` is not empty, the log is cut to entries[0].index - 1 before it.
+// One write to the log. If `entries` is not empty, the log is cut to entries[0].index - 1 before
+// it.
 struct Persist {
   WriteId id;
   Term term;
@@ -156,6 +164,7 @@ struct NodeStatus {
   LogIndex first_index, last_index, stable_index, commit_index, applying_index, applied_index;
   LogIndex everywhere;  // see Heartbeat; 0 when not known yet
   size_t uncommitted_bytes = 0;
+  uint64_t ignored_messages = 0;  // malformed, or from a node that is no member
   std::vector<PeerStatus> peers;  // a leader's only; itself included
 };
 
@@ -168,9 +177,10 @@ class RawNode {
 
   void Step(Event event);
 
-  // Appends one entry to the leader's log; it goes out with the next Ready, together with all others
-  // proposed before that. Says where the entry stands: it is committed there or not at all.
-  // FailedPrecondition: not the leader. ResourceExhausted: too much is uncommitted. Nothing was appended then.
+  // Appends one entry to the leader's log; it goes out with the next Ready, together with all
+  // others proposed before that. Says where the entry stands: it is committed there or not at all.
+  // FailedPrecondition: not the leader. ResourceExhausted: too much is uncommitted. Nothing was
+  // appended then.
   Result<EntryId> Propose(SharedBytes data);
 
   bool HasReady() const;
@@ -189,8 +199,9 @@ class RawNode {
   std::optional<Term> TermAt(LogIndex index) const;
 
  private:
-  friend class Invariants;  // src/raft/invariants.h reads everything, changes nothing
+  friend class Invariants;  // reads everything, changes nothing
   struct Core;
+  void Check();  // the invariants, when the configuration asks for it
   std::unique_ptr<Core> core_;
 };
 

@@ -15,7 +15,8 @@ namespace cairn::raft {
 struct EntryId {
   Term term;
   LogIndex index;
-  friend auto operator<=>(const EntryId&, const EntryId&) = default;  // section 5.4.1: later term first
+  friend auto operator<=>(const EntryId&,
+                          const EntryId&) = default;  // section 5.4.1: later term first
 };
 
 enum class EntryType : uint8_t {
@@ -34,8 +35,9 @@ struct Entry {
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 
-// What must survive a crash beside the log (figure 2, "persistent state"). Term and vote are written
-// in one record; commit is a hint that saves work after a restart and needs no sync of its own.
+// What must survive a crash beside the log (figure 2, "persistent state"). Term and vote are
+// written in one record; commit is a hint that saves work after a restart and needs no sync of its
+// own.
 struct HardState {
   Term term;
   NodeId vote;      // kNobody: none in this term
@@ -43,9 +45,10 @@ struct HardState {
   friend bool operator==(const HardState&, const HardState&) = default;
 };
 
-// Who belongs to a group. voters_outgoing is empty outside a joint configuration (dissertation 4.3).
-// Each list sorted, without duplicates; learners disjoint from both voter lists; learners_next are
-// outgoing voters that become learners when the joint configuration is left.
+// Who belongs to a group. voters_outgoing is empty outside a joint configuration
+// (dissertation 4.3). Each list sorted, without duplicates; learners disjoint from both voter
+// lists; learners_next are outgoing voters that become learners when the joint configuration is
+// left.
 struct ConfState {
   std::vector<NodeId> voters;
   std::vector<NodeId> voters_outgoing;
@@ -55,16 +58,17 @@ struct ConfState {
   friend bool operator==(const ConfState&, const ConfState&) = default;
 };
 
-// A stretch of the log with one term, from `first` on up to the next run's first. The terms of a whole
-// log are a handful of these, so the core knows every entry's term without holding the entries.
+// A stretch of the log with one term, from `first` on up to the next run's first. The terms of a
+// whole log are a handful of these, so the core knows every entry's term without holding the
+// entries.
 struct TermRun {
   Term term;
   LogIndex first;
   friend bool operator==(const TermRun&, const TermRun&) = default;
 };
 
-// What a log holds, without its data. Entries (base.index, last] exist; base is the entry before the
-// first (0,0 for a log never cut); runs cover them in order, terms strictly rising.
+// What a log holds, without its data. Entries (base.index, last] exist; base is the entry before
+// the first (0,0 for a log never cut); runs cover them in order, terms strictly rising.
 struct LogShape {
   EntryId base;
   LogIndex last;
@@ -74,7 +78,8 @@ struct LogShape {
 
 enum class Role : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
 
-// Names a read request; never used twice by a process, nor by two lives of one (drawn from a random start).
+// Names a read request; never used twice by a process, nor by two lives of one (drawn from a random
+// start).
 struct ReadId : StrongInt<ReadId> {
   using StrongInt::StrongInt;
 };
