@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "src/base/log.h"
+#include "src/membership/url.h"
 
 namespace cairn::server {
 namespace {
@@ -13,7 +13,7 @@ Result<std::vector<env::Address>> PeerAddresses(const membership::Member& member
   for (const std::string& url : member.peer_urls) {
     auto address = membership::ParseUrl(url);
     if (!address.ok()) return address.status();
-    addresses.push_back(address->address());
+    addresses.push_back(address->ToAddress());
   }
   return addresses;
 }
@@ -40,9 +40,7 @@ Status Member::Start(std::unique_ptr<mvcc::SortedFiles> files) {
   if (!store.ok()) return store.status();
   store_ = std::move(store).value();
 
-  auto cluster = membership::Cluster::Open(options_.cluster, options_.members, *store_);
-  if (!cluster.ok()) return cluster.status();
-  cluster_ = std::make_unique<membership::Cluster>(std::move(cluster).value());
+  cluster_ = std::make_unique<membership::Cluster>(options_.cluster, *store_, options_.members);
   applier_ = std::make_unique<apply::Applier>(*store_, *cluster_, options_.self);
 
   transport::Options transport = options_.transport;
