@@ -1,5 +1,6 @@
 #include "src/wal/record_reader.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "src/base/checksum.h"
@@ -77,9 +78,9 @@ Result<SegmentImage> CheckSegment(std::string path, uint64_t number, uint64_t lo
     return Damage(path, 0, "segment misplaced: its head names another number or log");
   }
   if (bytes.size() != first->segment_bytes) {
-    return Damage(
-        path, bytes.size(),
-        "segment cut short: its head says " + std::to_string(first->segment_bytes) + " bytes");
+    return Damage(path, std::min<uint64_t>(bytes.size(), first->segment_bytes),
+                  "segment of the wrong size: its head says " +
+                      std::to_string(first->segment_bytes) + " bytes");
   }
   const uint64_t id = first->prefix.log_id, generation = first->generation;
   return SegmentImage{std::move(path), id, number, generation, std::move(bytes)};

@@ -64,6 +64,7 @@ class Recovery {
   // The segment before the one being read, and where its records end.
   std::optional<SegmentImage> before_;
   uint64_t before_end_ = 0;
+  uint64_t last_record_ = 0;  // where the last record that was applied begins
 };
 
 Result<RecoveredLog> Recovery::Run() {
@@ -154,6 +155,7 @@ Result<uint64_t> Recovery::ReadRecords(const SegmentImage& image, uint64_t* reco
       return Damage(image.path, at, "record missing before this one");
     }
     if (Status s = Apply(image, *examined); !s.ok()) return s;
+    last_record_ = at;
     at += (*head)->total_bytes();
     ++*records;
   }
@@ -190,7 +192,13 @@ Status Recovery::EndIn(const SegmentImage& image, uint64_t tail_at, const Tail& 
   out_.active = SegmentInfo{image.number, image.generation, image.bytes.size()};
   out_.tail = tail_at;
   Refill(image, tail.residue);
-  if (tail.kind != Tail::Kind::kFinish) return OkStatus();
+  if (tail.kind != Tail::Kind::kFinish) {
+    if (tail_at > kFirstRecord) {
+      out_.repairs.push_back(
+          {image.path, last_record_, image.bytes.substr(last_record_, tail_at - last_record_)});
+    }
+    return OkStatus();
+  }
   out_.tail += tail.record.head.total_bytes();
   return Finish(image, tail.record);
 }

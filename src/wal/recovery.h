@@ -40,6 +40,9 @@ struct RecoveredLog {
   bool last_is_mark = true;             // nothing is written that a mark would confirm
   std::vector<uint64_t> unneeded;       // segments to retire
   std::vector<std::string> spares;
+  // Among them the last record, as it stands: the life before may have died before its sync, or
+  // after one that failed, and then what is read here is in the page cache and will never reach the
+  // disk by itself.
   std::vector<Repair> repairs;
 };
 

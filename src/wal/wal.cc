@@ -25,45 +25,75 @@ Result<std::unique_ptr<env::File>> OpenSegment(env::FileSystem& files, const std
   return files.Open(directory + "/" + SegmentName(number), env::OpenMode::kReadWrite);
 }
 
+// The names of the folders on the way to `directory` too: a log in a folder that a crash forgets is
+// lost.
+Status SyncParents(env::FileSystem& files, const std::string& directory) {
+  for (size_t end = directory.size(); end != std::string::npos && end > 0;) {
+    end = directory.rfind('/', end - 1);
+    const std::string parent =
+        end == std::string::npos ? "." : directory.substr(0, std::max<size_t>(end, 1));
+    const Status s = files.SyncDirectory(parent);
+    // Folders that we may not open are none that we have made.
+    if (!s.ok() && s.code() != StatusCode::kPermissionDenied) return s;
+  }
+  return OkStatus();
+}
+
+// A new log: its first segment.
+Result<std::unique_ptr<env::File>> StartLog(env::Env env, const Options& options,
+                                            RecoveredLog* found) {
+  if (Status s = SyncParents(env.files, options.directory); !s.ok()) return s;
+  SegmentPlan plan;
+  plan.directory = options.directory;
+  plan.log_id = env.executor.random().Next() | 1;  // 0 means unknown
+  plan.number = 1;
+  plan.generation = env.executor.random().Next();
+  plan.bytes = options.segment_bytes;
+  if (!found->spares.empty()) {
+    plan.spare = found->spares.back();
+    found->spares.pop_back();
+  }
+  found->log_id = plan.log_id;
+  found->active = SegmentInfo{plan.number, plan.generation, plan.bytes};
+  found->first_segment = plan.number;
+  return PrepareSegment(env.files, plan);
+}
+
+// What recovery has read may be in the page cache only, names as well as records.
+Status MakeDurable(env::FileSystem& files, const std::string& directory,
+                   const RecoveredLog& found) {
+  if (Status s = MakeRepairs(files, found.repairs); !s.ok()) return s;
+  if (Status s = files.SyncDirectory(directory); !s.ok()) return s;
+  // A crash may have come between a segment's name and the note that it may be in use.
+  const uint64_t highest = (found.prepared ? found.prepared : found.active)->number;
+  if (found.highest_named >= highest) return OkStatus();
+  return env::ReplaceFile(files, directory + "/" + kIdentityName,
+                          EncodeIdentity(found.log_id, highest));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Wal>> Wal::Open(env::Env env, Options options) {
   CHECK(options.segment_bytes >= kMinSegmentBytes && options.segment_bytes <= kMaxSegmentBytes &&
             options.segment_bytes % kSectorBytes == 0,
         "segment_bytes: 32 KiB to 1 GiB, whole sectors");
-  if (Status s = env.files.CreateDirectories(options.directory); !s.ok()) return s;
-  auto found = Recover(env.files, options.directory);
+  env::FileSystem& files = env.files;
+  const std::string& directory = options.directory;
+  if (Status s = files.CreateDirectories(directory); !s.ok()) return s;
+  auto found = Recover(files, directory);
   if (!found.ok()) return found.status();
-  if (Status s = MakeRepairs(env.files, found->repairs); !s.ok()) return s;
   std::unique_ptr<env::File> file, next;
   if (!found->active) {
-    SegmentPlan plan{options.directory,
-                     env.executor.random().Next() | 1,
-                     1,
-                     env.executor.random().Next(),
-                     options.segment_bytes,
-                     {}};
-    if (!found->spares.empty()) plan.spare = found->spares.back();
-    auto made = PrepareSegment(env.files, plan);
+    auto made = StartLog(env, options, &*found);
     if (!made.ok()) return made.status();
-    if (!found->spares.empty()) found->spares.pop_back();
-    found->log_id = plan.log_id;
-    found->active = SegmentInfo{plan.number, plan.generation, plan.bytes};
-    found->first_segment = plan.number;
     file = std::move(*made);
   } else {
-    // A crash may have come between a segment's name and the note that it may be in use.
-    const uint64_t highest = (found->prepared ? found->prepared : found->active)->number;
-    if (found->highest_named < highest) {
-      const std::string path = options.directory + "/" + kIdentityName;
-      Status s = env::ReplaceFile(env.files, path, EncodeIdentity(found->log_id, highest));
-      if (!s.ok()) return s;
-    }
-    auto opened = OpenSegment(env.files, options.directory, found->active->number);
+    if (Status s = MakeDurable(files, directory, *found); !s.ok()) return s;
+    auto opened = OpenSegment(files, directory, found->active->number);
     if (!opened.ok()) return opened.status();
     file = std::move(*opened);
     if (found->prepared) {
-      opened = OpenSegment(env.files, options.directory, found->prepared->number);
+      opened = OpenSegment(files, directory, found->prepared->number);
       if (!opened.ok()) return opened.status();
       next = std::move(*opened);
     }

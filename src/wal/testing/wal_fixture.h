@@ -92,6 +92,7 @@ class LogFixture {
   Options options{.directory = "wal", .segment_bytes = 64 << 10};
   LogIndex newest{0};  // ReadAll reads up to here at least
   int completed = 0;
+  std::string newest_path;
   std::unique_ptr<Wal> wal;
 };
 
