@@ -64,8 +64,9 @@ struct Endpoints::Run {
 };
 
 Endpoints::Endpoints(Services& services, ApiStats& stats, std::function<void()> refresh)
-    : services_(services), stats_(stats), refresh_(std::move(refresh)) {
-  http::Server& server = services.server;
+    : services_(services), stats_(stats), refresh_(std::move(refresh)) {}
+
+void Endpoints::Serve(http::Server& server) {
   server.HandleHttp("/health", [this](const http::HttpRequest& request, http::HttpCall call) {
     if (IsGet(request, call)) Health(request, std::move(call));
   });

@@ -28,6 +28,9 @@ class Endpoints {
   Endpoints(const Endpoints&) = delete;
   Endpoints& operator=(const Endpoints&) = delete;
 
+  // Registers them with a server: that of the clients, or one for metrics alone. Outlives its use.
+  void Serve(http::Server& server);
+
  private:
   struct Run;
   // A check is told where to put its outcome, now or later.

@@ -2,6 +2,8 @@
 // not registered are answered UNIMPLEMENTED by the server.
 #pragma once
 
+#include <utility>
+
 #include "src/api/etcd/cluster_service.h"
 #include "src/api/etcd/endpoints.h"
 #include "src/api/etcd/health_service.h"
@@ -10,6 +12,7 @@
 #include "src/api/etcd/metrics.h"
 #include "src/api/etcd/services.h"
 #include "src/env/time.h"
+#include "src/http/server.h"
 
 namespace cairn::api::etcd {
 
@@ -23,10 +26,14 @@ class EtcdApi {
         cluster_(services_),
         maintenance_(services_),
         health_(services_),
-        endpoints_(services_, stats_, [this] { stats_.ranges = kv_.ranges(); }) {}
+        endpoints_(services_, stats_, [this] { stats_.ranges = kv_.ranges(); }) {
+    ServeEndpoints(services_.server);
+  }
   EtcdApi(const EtcdApi&) = delete;
   EtcdApi& operator=(const EtcdApi&) = delete;
 
+  // Serves /health, /metrics and their like on another server too.
+  void ServeEndpoints(http::Server& server) { endpoints_.Serve(server); }
   // To be called from the replica's observer.
   void OnReplicaChanged() { health_.OnReplicaChanged(); }
   // To be called from the log's sync observer.
