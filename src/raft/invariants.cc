@@ -63,8 +63,10 @@ void Invariants::CheckRole(const RawNode::Core& core) {
     const Leader& l = std::get<Leader>(core.role);
     CHECK_EQ(core.vote, core.config.id);
     CHECK(core.writes.term_and_vote_durable());
-    CHECK(core.log.TermAt(l.term_start) == core.term);
-    CHECK(core.log.TermAt(l.term_start.Prev()) != core.term);
+    if (l.term_start > core.log.base().index) {  // not cut
+      CHECK(core.log.TermAt(l.term_start) == core.term);
+      CHECK(core.log.TermAt(l.term_start.Prev()) != core.term);
+    }
     for (size_t i = 1; i < l.reads.size(); ++i) CHECK_LE(l.reads[i - 1].round, l.reads[i].round);
     if (!l.reads.empty()) CHECK_LE(l.reads.back().round, l.round + 1);
   }

@@ -255,12 +255,12 @@ void RawNode::Core::MakeLeaderMessages(Leader& l) {
 
 void RawNode::Core::Compact(LogIndex upto) {
   log.Compact(upto);
+  std::erase_if(log_reads, [&](const LogRead& r) { return r.first <= upto; });
   if (auto* l = std::get_if<Leader>(&role)) {
     for (Progress& p : l->tracker.all()) {
-      if (p.id == config.id || p.next > upto) continue;
-      // Whatever is being read for it may be gone from the disk: no answer will come.
-      p.read_id = 0;
-      p.BecomeSnapshot();
+      // What is being read for it is gone from the disk: no answer will come.
+      if (p.read_id != 0 && p.read_first <= upto) p.read_id = 0;
+      if (p.id != config.id && p.next <= upto) p.BecomeSnapshot();
     }
   }
 }

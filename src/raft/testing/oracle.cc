@@ -60,8 +60,15 @@ bool Oracle::HeldByQuorum(EntryId id) {
 }
 
 // If two logs hold the same entry, all before it are the same too.
-void Oracle::CheckLogMatching(const Node& node) const {
+void Oracle::CheckLogMatching(const Node& node) {
   const NodeStatus a = node.raw->status();
+  // A log that ends as before is as before: what was appended to it ends in a new id.
+  const std::pair<EntryId, uint64_t> now{{*node.raw->TermAt(a.last_index), a.last_index},
+                                         node.lives};
+  if (auto [it, fresh] = matched_.emplace(node.id, now); !fresh) {
+    if (it->second == now) return;
+    it->second = now;
+  }
   for (const Node& other : cluster_.nodes()) {
     if (other.raw == nullptr || other.id == node.id) continue;
     const NodeStatus b = other.raw->status();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "src/raft/testing/cluster.h"
@@ -27,7 +28,7 @@ class Oracle : public Watcher {
   void CheckElectionSafety(const Node& node);
   void CheckLeaderCompleteness(const Node& node) const;
   void CheckCommitted(const Node& node);
-  void CheckLogMatching(const Node& node) const;
+  void CheckLogMatching(const Node& node);
   bool HeldByQuorum(EntryId id);
 
   Cluster& cluster_;
@@ -37,6 +38,8 @@ class Oracle : public Watcher {
   std::map<NodeId, size_t>
       checked_;  // how much of a node's commit was compared in its present life
   std::map<NodeId, uint64_t> lives_;
+  std::map<NodeId, std::pair<EntryId, uint64_t>>
+      matched_;                     // last entry and life when last compared
   std::map<ReadId, size_t> reads_;  // committed when it was asked
   size_t reads_answered_ = 0;
 };
