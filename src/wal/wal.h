@@ -80,7 +80,7 @@ class Wal {
 
   // The entries [first, last] of a group, as many as fit into `max_bytes` of data (at least one).
   // They must exist: appended before (durable or not), not cut. Each is checked against its
-  // checksum; DataLoss if damaged.
+  // checksum; DataLoss if damaged. Once the log has failed: the error that it failed with.
   virtual Result<std::vector<raft::Entry>> Read(GroupId group, LogIndex first, LogIndex last,
                                                 size_t max_bytes) = 0;
 

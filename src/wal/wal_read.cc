@@ -59,6 +59,7 @@ Result<std::vector<raft::Entry>> WalImpl::Read(GroupId group, LogIndex first, Lo
   const GroupLog& log = it->second.log;
   CHECK(first > log.base().index && first <= last && last <= log.last(),
         "entries that the log does not hold");
+  if (!failed_.ok()) return failed_;  // what was to be written is neither on disk nor kept
   const LogIndex first_buffered = FirstBuffered(group, last.Next());
   std::vector<raft::Entry> out;
   size_t bytes = 0;
