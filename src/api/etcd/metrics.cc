@@ -78,6 +78,7 @@ void AddServer(const Services& services, const ApiStats& stats, Page* page) {
   page->Gauge("etcd_server_is_leader", "1: this member leads", Number(leads));
   page->Gauge("etcd_server_is_learner", "1: this member is a learner",
               Number(services.is_learner()));
+  page->Gauge("cairn_raft_term", "The current term", Number(services.replica.term().value));
   page->Counter("etcd_server_leader_changes_seen_total", "Changes of the leader seen here",
                 Number(replica.leader_changes));
   page->Gauge("etcd_server_proposals_committed_total", "Index of the last entry committed",
