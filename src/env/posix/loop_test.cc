@@ -296,12 +296,12 @@ TEST(WorkerTest, DestroyingItWaitsForWhatRunsAndDropsTheRest) {
         finished = true;
       },
       [&] { any_done = true; });
-  worker->Run([&] { second = true; }, [&] { any_done = true; });
+  // The first work ends only once the second has been dropped.
+  std::shared_ptr<void> dropped(nullptr, [&](void*) { finish = true; });
+  worker->Run([&, dropped = std::move(dropped)] { second = true; }, [&] { any_done = true; });
   while (!started) std::this_thread::yield();
-  std::thread releaser([&] { finish = true; });
   worker.reset();
   EXPECT_TRUE(finished);
-  releaser.join();
   loop.RunTurn(Duration(0));
   loop.RunTurn(Duration(0));
   EXPECT_FALSE(second);

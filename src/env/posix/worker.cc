@@ -38,6 +38,7 @@ class ThreadWorker final : public Worker {
       dropped.swap(jobs_);
     }
     wake_.notify_one();
+    dropped.clear();
     thread_.join();
   }
 
