@@ -31,12 +31,12 @@ void MaintenanceService::GetStatus(std::string_view message, http::UnaryCall cal
   response.set_dbsize(static_cast<int64_t>(store.files_bytes));
   response.set_dbsizeinuse(static_cast<int64_t>(store.files_bytes));
   response.set_dbsizequota(static_cast<int64_t>(services_.limits.quota_backend_bytes));
-  response.set_leader(node.leader.value);
+  response.set_leader(services_.replica.leader().value);
   response.set_raftindex(node.commit_index.value);
   response.set_raftterm(node.term.value);
   response.set_raftappliedindex(services_.store.applied().index.value);
   response.set_islearner(services_.is_learner());
-  if (node.leader == kNobody) response.add_errors(NoLeader().message());
+  if (!services_.has_leader()) response.add_errors(NoLeader().message());
   if (const Status health = services_.replica.health(); !health.ok()) {
     response.add_errors("etcdserver: server stopped: " + health.message());
   }
