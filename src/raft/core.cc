@@ -39,7 +39,9 @@ void RawNode::Core::SendInTerm(NodeId to, Term in_term, MessageBody body) {
 }
 
 void RawNode::Core::Promise(NodeId to, MessageBody body) {
-  promises.push_back({config.id, to, term, std::move(body)});
+  // They gather only while the disk is slow to take a new term, and may be lost like any message.
+  constexpr size_t kMaxPromises = 1024;
+  if (promises.size() < kMaxPromises) promises.push_back({config.id, to, term, std::move(body)});
 }
 
 NodeStatus RawNode::Core::status() const {

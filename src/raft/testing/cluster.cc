@@ -108,18 +108,24 @@ void Cluster::Accept(Node& n, Ready ready) {
     n.written.Write(*ready.persist);
     n.pending.push_back(std::move(*ready.persist));
   }
+  const std::string who = std::to_string(n.id.value);
   for (const Entry& e : ready.committed) {
     CHECK_EQ(e.index.value, n.applied.size() + 1);
     n.applied.push_back(e);
+    if (trace_) trace_(who + " applies " + Describe(e));
     if (watcher_ != nullptr) watcher_->OnApplied(n, e);
   }
   if (!ready.committed.empty()) n.raw->Step(Applied{ready.committed.back().index});
   for (const ReadState& r : ready.reads) {
+    if (trace_)
+      trace_(who + " reads " + std::to_string(r.id.value) + " at " + std::to_string(r.index.value));
     n.reads.push_back(r);
     if (watcher_ != nullptr) watcher_->OnReadAnswered(n, r);
   }
-  n.dropped_reads.insert(n.dropped_reads.end(), ready.dropped_reads.begin(),
-                         ready.dropped_reads.end());
+  for (const ReadId id : ready.dropped_reads) {
+    if (trace_) trace_(who + " drops read " + std::to_string(id.value));
+    n.dropped_reads.push_back(id);
+  }
   n.log_reads.insert(n.log_reads.end(), ready.log_reads.begin(), ready.log_reads.end());
 }
 
