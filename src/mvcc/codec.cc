@@ -124,6 +124,30 @@ std::optional<Revision> DecodeRevision(std::string_view encoded) {
                   static_cast<int64_t>(ReadBigEndian32(encoded.data() + 8))};
 }
 
+void RevisionChunk::Add(Revision revision, std::string_view key) {
+  DCHECK(empty() || last_ < revision);
+  WireWriter w(&bytes_);
+  // The distance to the revision before; the first one stands in full.
+  w.Varint(static_cast<uint64_t>(revision.main - last_.main));
+  w.Varint(static_cast<uint64_t>(revision.sub));
+  w.String(key);
+  last_ = revision;
+}
+
+bool VisitRevisionChunk(std::string_view bytes,
+                        absl::FunctionRef<void(Revision, std::string_view)> visit) {
+  WireReader r(bytes);
+  Revision at;
+  while (!r.done()) {
+    at.main += static_cast<int64_t>(r.Varint());
+    at.sub = static_cast<int64_t>(r.Varint());
+    const std::string_view key = r.String();
+    if (!r.ok()) return false;
+    visit(at, key);
+  }
+  return true;
+}
+
 void EncodeVersion(const VersionMeta& meta, std::string_view value, std::string* to) {
   to->clear();
   WireWriter w(to);

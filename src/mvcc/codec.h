@@ -9,6 +9,8 @@
 // FF and below every other byte, so "a" < "a\0" < "ab" holds with any revision behind them.
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -49,6 +51,27 @@ struct VersionKey {
 };
 std::optional<VersionKey> DecodeVersionKey(std::string_view encoded, std::string* scratch);
 std::optional<Revision> DecodeRevision(std::string_view encoded);
+
+// Revisions are kept in chunks, for an entry each would cost a put as much as its version: an entry
+// of the family stands under its *last* revision, so that a seek to any revision finds the chunk
+// that holds it or what follows, and lists revisions with their keys in rising order.
+class RevisionChunk {
+ public:
+  static constexpr size_t kFullBytes = 4096;
+  void Add(Revision revision, std::string_view key);
+  bool empty() const { return bytes_.empty(); }
+  bool full() const { return bytes_.size() >= kFullBytes; }
+  Revision last() const { return last_; }
+  std::string_view bytes() const { return bytes_; }
+  void Clear() { bytes_.clear(), last_ = {}; }
+
+ private:
+  Revision last_;
+  std::string bytes_;
+};
+// False when the chunk is damaged; what was visited before is right all the same.
+bool VisitRevisionChunk(std::string_view bytes,
+                        absl::FunctionRef<void(Revision revision, std::string_view key)> visit);
 
 // Metadata, then the value's bytes.
 void EncodeVersion(const VersionMeta& meta, std::string_view value, std::string* to);

@@ -91,6 +91,31 @@ TEST(CodecTest, RoundTrips) {
   EXPECT_EQ(DecodeDurablePoint(EncodeDurablePoint(point)), point);
 }
 
+TEST(CodecTest, RevisionChunks) {
+  Random random(4);
+  RevisionChunk chunk;
+  std::vector<std::pair<Revision, std::string>> want, got;
+  Revision at{1 << 20, 0};
+  while (!chunk.full()) {
+    at = random.Chance(0.3) ? Revision{at.main, at.sub + 1}
+                            : Revision{at.main + 1 + static_cast<int64_t>(random.Below(500)), 0};
+    want.emplace_back(at, RandomKey(random));
+    chunk.Add(at, want.back().second);
+  }
+  EXPECT_EQ(chunk.last(), at);
+  const auto visit = [&](Revision revision, std::string_view key) {
+    got.emplace_back(revision, key);
+  };
+  EXPECT_TRUE(VisitRevisionChunk(chunk.bytes(), visit));
+  EXPECT_EQ(got, want);
+  got.clear();
+  EXPECT_FALSE(VisitRevisionChunk("\x05\x00\x09xyz"s, visit));
+  chunk.Clear();
+  EXPECT_TRUE(chunk.empty());
+  EXPECT_TRUE(VisitRevisionChunk(chunk.bytes(), visit));
+  EXPECT_TRUE(got.empty());
+}
+
 TEST(CodecTest, DamageIsToldNotGuessed) {
   std::string scratch;
   std::string_view value;

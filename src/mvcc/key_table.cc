@@ -30,7 +30,8 @@ KeyState* NewState(std::string_view key, uint64_t hash) {
                                   .mod_sub = 0,
                                   .hash = static_cast<uint32_t>(hash),
                                   .key_size = static_cast<uint32_t>(key.size()),
-                                  .used = false};
+                                  .used = false,
+                                  .run = 0};
   if (!key.empty()) std::memcpy(reinterpret_cast<char*>(state + 1), key.data(), key.size());
   CHECK_EQ(reinterpret_cast<uint64_t>(at) & ~kPointerMask, 0u);
   return state;

@@ -101,10 +101,13 @@ class Bench {
                     .revision = 2 + static_cast<int64_t>(random_.Below(args_.keys))});
     });
     Ranges("range of 100, files only");
-    for (uint64_t i = 0; i < 100'000; ++i) Put(random_.Below(args_.keys));
-    Timed("first ordered read after 100,000 puts", 1, [&](uint64_t) {
-      return RangeOf100({});
+    Settle();
+    Timed("get, random keys, compacted", args_.keys / 4, [&](uint64_t) {
+      return Range({.keys = {Key(random_.Below(args_.keys)), {}}});
     });
+    Ranges("range of 100, compacted");
+    for (uint64_t i = 0; i < 100'000; ++i) Put(random_.Below(args_.keys));
+    Timed("first ordered read after 100,000 puts", 1, [&](uint64_t) { return RangeOf100({}); });
     Ranges("range of 100, window and files");
     Timed("put and then range of 100", args_.keys / 100, [&](uint64_t) {
       Put(random_.Below(args_.keys));
@@ -174,6 +177,18 @@ class Bench {
   void Drain() {
     store_->Flush();
     while (store_->durable() != store_->applied()) env_.loop().RunTurn(env::milliseconds(10));
+  }
+  // Until the compaction threads have had nothing to do for a while.
+  void Settle() {
+    const env::Time start = env_.loop().NowExact();
+    double before = -1;
+    for (double now = CpuByThread().compaction; now > before + 0.01;
+         now = CpuByThread().compaction) {
+      before = now;
+      for (int i = 0; i < 20; ++i) env_.loop().RunTurn(env::milliseconds(100));
+    }
+    std::printf("compaction settled after %.0f s\n",
+                std::chrono::duration<double>(env_.loop().NowExact() - start).count());
   }
   void Timed(const char* name, uint64_t n, const std::function<int64_t(uint64_t)>& op) {
     const Cpu before = CpuByThread();

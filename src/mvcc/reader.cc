@@ -44,6 +44,10 @@ const Version* Reader::InMemory(const KeyState& state, int64_t revision, const R
   if (state.mod_main <= view.files_revision) return nullptr;
   const Version* v = state.newest;
   while (v->main > revision) {
+    if (v->skip != nullptr && v->skip->main > revision) {
+      v = v->skip;
+      continue;
+    }
     if (v->older_main <= view.files_revision) return nullptr;
     v = v->older;
   }

@@ -86,14 +86,12 @@ rocksdb::BlockBasedTableOptions TableOptions(Family family,
   table.block_cache = cache;
   table.format_version = 5;
   table.checksum = rocksdb::kXXH3;
-  // Index and filters live in the one bounded cache, in pieces, so that memory does not grow with
-  // the data.
-  table.cache_index_and_filter_blocks = true;
-  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
-  table.metadata_cache_options.top_level_index_pinning = rocksdb::PinningTier::kAll;
+  // Index and filters stay with the open file, outside the cache: every read asks several files for
+  // them, and the cache's locks would cost more than the answer. max_open_files bounds them, about
+  // 1 MB a file.
+  table.cache_index_and_filter_blocks = false;
   if (family == Family::kVersions || family == Family::kLatest) {
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-    table.partition_filters = true;
     table.whole_key_filtering = family == Family::kLatest;
   }
   return table;

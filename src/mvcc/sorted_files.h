@@ -24,7 +24,7 @@ namespace cairn::mvcc {
 
 enum class Family : uint8_t {
   kVersions = 0,   // (key, revision) -> metadata and value of that version
-  kRevisions = 1,  // revision -> key
+  kRevisions = 1,  // revision -> key, in chunks
   kLatest = 2,     // key -> metadata of its newest version; nothing for a deleted key
   kSystem = 3,     // the durable point, and the records beside the keys
 };

@@ -264,6 +264,20 @@ TEST(StoreTest, AFlushErrorIsReportedAndSticks) {
   EXPECT_EQ(h.store().stats().flushes, 0u);
 }
 
+TEST(StoreTest, ThePastOfAHotKey) {
+  StoreHarness h(1, {.window_bytes = 64 << 10});
+  for (int i = 2; i < 3000; ++i) {
+    h.Put("hot", std::to_string(i));
+    if (i % 900 == 0) h.FlushAll();
+  }
+  for (int64_t revision = 2; revision < 3000; ++revision) {
+    const RangeAnswer answer = h.Range(One("hot", revision));
+    ASSERT_EQ(answer.count, 1);
+    ASSERT_EQ(answer.kvs[0].value, std::to_string(revision));
+    ASSERT_EQ(answer.kvs[0].version, revision - 1);
+  }
+}
+
 TEST(StoreTest, LargeValuesAndDeletesOfManyKeys) {
   StoreHarness h(1);
   const std::string large(3 << 20, 'x');

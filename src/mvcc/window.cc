@@ -48,6 +48,7 @@ void Window::Append(KeyState* state, Revision revision, const VersionMeta& meta,
   auto* version = new (at) Version{.state = state,
                                    .older = state->newest,
                                    .older_main = state->mod_main,
+                                   .skip = nullptr,
                                    .main = revision.main,
                                    .meta = meta,
                                    .sub = static_cast<uint32_t>(revision.sub),
@@ -58,7 +59,11 @@ void Window::Append(KeyState* state, Revision revision, const VersionMeta& meta,
   if (state->mod_main <= base_revision_) {
     new_keys_.push_back(state);
     bytes_ += sizeof state;
+    state->run = 0;
+  } else {
+    version->skip = state->run == 0 ? state->newest : state->newest->skip;
   }
+  state->run = static_cast<uint8_t>((state->run + 1) % Version::kSkip);
   state->newest = version;
   state->mod_main = revision.main;
   state->mod_sub = version->sub;
@@ -67,20 +72,24 @@ void Window::Append(KeyState* state, Revision revision, const VersionMeta& meta,
 
 const Window::KeyIndex& Window::OrderedKeys() {
   if (new_keys_.empty()) return keys_;
+  struct Item {
+    uint64_t digest;
+    const KeyState* state;
+  };
   KeyDigest digest;
   for (const KeyState* state : new_keys_) digest.Include(state->key());
-  std::vector<SortItem<const KeyState*>> sorted;
+  std::vector<Item> sorted;
   sorted.reserve(new_keys_.size());
   for (const KeyState* state : new_keys_) sorted.push_back({digest.Digest(state->key()), state});
-  std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
-    return a.digest != b.digest ? a.digest < b.digest : a.item->key() < b.item->key();
+  std::sort(sorted.begin(), sorted.end(), [](const Item& a, const Item& b) {
+    return a.digest != b.digest ? a.digest < b.digest : KeyLess()(a.state, b.state);
   });
   // In order, so that neighbours go to the same leaf; behind the last key without a search.
-  for (const auto& item : sorted) {
-    if (keys_.empty() || KeyLess()(*keys_.rbegin(), item.item)) {
-      keys_.insert(keys_.end(), item.item);
+  for (const Item& item : sorted) {
+    if (keys_.empty() || KeyLess()(*keys_.rbegin(), item.state)) {
+      keys_.insert(keys_.end(), item.state);
     } else {
-      keys_.insert(item.item);
+      keys_.insert(item.state);
     }
   }
   new_keys_.clear();

@@ -39,7 +39,8 @@ struct KeyState {
   uint32_t mod_sub;
   const uint32_t hash;  // low bits of the key's hash
   const uint32_t key_size;
-  bool used;  // since the table's hand came by (second chance)
+  bool used;    // since the table's hand came by (second chance)
+  uint8_t run;  // versions of this key in the newest version's window, modulo Version::kSkip
 
   std::string_view key() const { return {reinterpret_cast<const char*>(this + 1), key_size}; }
   Revision mod() const { return {mod_main, mod_sub}; }
@@ -47,9 +48,15 @@ struct KeyState {
 };
 
 struct Version {
+  static constexpr uint8_t kSkip = 64;
+
   const KeyState* state;
   const Version* older;  // of the same key; valid if older_main is above the files revision
   int64_t older_main;
+  // An older version of the key in the same window, up to kSkip before this one, whose own skip
+  // goes kSkip further: the past of a hot key is not a walk over all its versions. Null when there
+  // is none.
+  const Version* skip;
   int64_t main;
   VersionMeta meta;
   uint32_t sub;
@@ -119,14 +126,8 @@ class Window {
   KeyIndex keys_;
 };
 
-// An element of a sort by key: comparing eight bytes where keys differ settles nearly every
-// comparison without touching the key itself.
-template <class T>
-struct SortItem {
-  uint64_t digest;
-  T item;
-};
-// The bytes that all keys of a set share at their start, for Digest.
+// Sorting by key: eight bytes from where the keys of a set begin to differ settle nearly every
+// comparison without touching the keys, which lie all over the memory.
 class KeyDigest {
  public:
   void Include(std::string_view key);
