@@ -52,7 +52,7 @@ TEST(ResultTest, HoldsAValueOrAnError) {
 TEST(ResultDeathTest, AskingTheWrongOneIsABrokenInvariant) {
   const Result<int> error(Status(StatusCode::kNotFound, "no such thing"));
   EXPECT_DEATH((void)*error, "no such thing");
-  EXPECT_DEATH(Result<int>{OkStatus()}, "needs an error");
+  EXPECT_DEATH((void)Result<int>(OkStatus()), "needs an error");
 }
 
 }  // namespace
