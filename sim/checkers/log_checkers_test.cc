@@ -190,6 +190,18 @@ TEST(PromisesTest, EntryThatALeaderReplacedIsNoPromiseAnyMore) {
   EXPECT_TRUE(found.empty());
 }
 
+TEST(PromisesTest, DoubtTakesBackWhatIsNotCommitted) {
+  for (const uint64_t upto : {1, 2}) {
+    Violations found;
+    Promises checker(found);
+    checker.OnView(View(Of({1, 1, 1}), {.term = 1}));
+    checker.OnMatchSent(0, Term(1), LogIndex(3));
+    checker.Doubt(0, LogIndex(upto));
+    checker.OnView(View(Of({1}), {.term = 2, .changed_from = 2, .life = 2, .restarted = true}));
+    EXPECT_EQ(found.empty(), upto == 1);
+  }
+}
+
 TEST(PromisesTest, TermGoesBack) {
   Violations found;
   Promises checker(found);

@@ -15,6 +15,11 @@ void Promises::OnMatchSent(size_t node, Term term, LogIndex match) {
   n.match = std::max(n.match, match);
 }
 
+void Promises::Doubt(size_t node, LogIndex upto) {
+  Node& n = nodes_[node];
+  n.match = std::min(n.match, upto);
+}
+
 void Promises::OnView(const NodeView& view) {
   Node& n = nodes_[view.node];
   if (view.term < n.term) {

@@ -21,6 +21,8 @@ class Promises {
   void OnTermSent(size_t node, Term term);
   // `node` tells a leader that it durably holds the leader's log up to `match`.
   void OnMatchSent(size_t node, Term term, LogIndex match);
+  // The log of `node` above `upto` may have been replaced unseen.
+  void Doubt(size_t node, LogIndex upto);
   void OnView(const NodeView& view);
 
  private:

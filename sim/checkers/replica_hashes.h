@@ -14,6 +14,8 @@ class ReplicaHashes {
  public:
   explicit ReplicaHashes(Violations& violations) : violations_(violations) {}
   void OnState(size_t node, raft::EntryId applied, uint64_t hash, int64_t revision);
+  // Somebody was seen there.
+  bool Knows(LogIndex applied) const { return states_.contains(applied); }
   size_t compared() const { return compared_; }
 
  private:

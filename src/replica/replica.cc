@@ -16,8 +16,6 @@ constexpr int kReadysPerTurn = 16;
 constexpr env::Duration kSlowApply = env::milliseconds(100);
 // Work on the log's length is done once in so many ticks.
 constexpr uint64_t kTicksBetweenCuts = 10;
-// A cut is not worth its bookkeeping for fewer entries.
-constexpr uint64_t kLeastCut = 1000;
 // What a member that is away may make the log hold before it is told to the operator.
 constexpr uint64_t kLogGrowthToTell = 1ull << 30;
 
@@ -288,7 +286,7 @@ void ReplicaImpl::OnTick() {
 void ReplicaImpl::CutLog() {
   const raft::NodeStatus status = node_.status();
   const LogIndex upto = std::min(machine_.durable().index, status.everywhere);
-  if (upto < last_cut_ + kLeastCut) return;
+  if (upto < last_cut_ + options_.least_cut_entries) return;
   const std::optional<Term> term = node_.TermAt(upto);
   CHECK(term.has_value(), "the log holds all above its last cut");
   wal_.Cut(options_.group, raft::EntryId{*term, upto});

@@ -69,6 +69,8 @@ struct Options {
   // The log keeps at most so much that the state machine has not made durable, then asks it to
   // flush.
   uint64_t max_log_ahead_bytes = 256ull << 20;
+  // A cut of the log is not worth its bookkeeping for fewer entries.
+  uint64_t least_cut_entries = 1000;
   raft::Config raft;  // flow-control limits; id, ticks, flags and seed are filled in from the above
 };
 

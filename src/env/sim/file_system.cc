@@ -21,10 +21,12 @@ class SimFile final : public File {
   ~SimFile() override { --process_.objects; }
 
   Result<size_t> ReadAt(uint64_t offset, std::span<char> into) override {
-    if (!process_.alive()) return Dead();
-    process_.Spend(disk_.options_.write_time);
-    if (disk_.random_.Chance(disk_.faults_.read_error)) {
-      return Status(StatusCode::kInternal, "input/output error");
+    if (!process_.inspecting()) {
+      if (!process_.alive()) return Dead();
+      process_.Spend(disk_.options_.write_time);
+      if (disk_.random_.Chance(disk_.faults_.read_error)) {
+        return Status(StatusCode::kInternal, "input/output error");
+      }
     }
     if (offset >= inode_->data.size()) return size_t{0};
     const size_t n = std::min(into.size(), inode_->data.size() - static_cast<size_t>(offset));
@@ -66,7 +68,7 @@ class SimFile final : public File {
   }
 
   Result<uint64_t> Size() override {
-    if (!process_.alive()) return Dead();
+    if (!process_.alive() && !process_.inspecting()) return Dead();
     return uint64_t{inode_->data.size()};
   }
 

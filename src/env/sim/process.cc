@@ -163,6 +163,7 @@ void Process::RunTurn() {
     return;
   }
   in_turn_ = running_ = true;
+  world().running_ = &host_;
   spent_ = Upto(world().timing_, world().options_.turn_time_max);
   std::vector<Item> batch = std::move(inbox_);
   inbox_.clear();
@@ -175,6 +176,7 @@ void Process::RunTurn() {
   if (alive_) turn_end_.clear();
   busy_until_ = Moment();
   in_turn_ = running_ = false;
+  world().running_ = nullptr;
   World& w = world();
   w.Mix(static_cast<uint64_t>(spent_.count()));
   if (w.observer_) w.observer_(host_);
@@ -209,11 +211,13 @@ void Process::RunWork(uint32_t number) {
     return;
   }
   running_ = true;
+  world().running_ = &host_;
   spent_ = {};
   worker->jobs_.front().work();
   World& w = world();
   const Time end = Moment();
   running_ = false;
+  w.running_ = nullptr;
   w.Mix(static_cast<uint64_t>(spent_.count()));
   if (w.observer_) w.observer_(host_);
   if (alive_) w.Push(end, World::Kind::kWorkDone, serial_, number, 0);
@@ -264,7 +268,9 @@ void Process::Bury() {
   const bool power = crash_kind_ == CrashKind::kPower;
   world().Mix(power ? 0xdead : 0xdeaf);
   world().fabric_->ProcessDied(*this, power);
+  world().running_ = &host_;
   if (on_death_) std::exchange(on_death_, nullptr)();
+  world().running_ = nullptr;
   inbox_.clear();
   turn_end_.clear();
   timers_.clear();

@@ -60,6 +60,10 @@ class Process final : public Executor {
   void Spend(Duration time) { spent_ += time; }
   // Counts a file operation; false when the process is dead or dies at this one.
   bool FileOperation(std::string_view kind, uint64_t detail);
+  // While on, reading of files is free, never fails by fault, and works for a process that has just
+  // died: for an observer that looks at what a member holds.
+  void SetInspecting(bool on) { inspecting_ = on; }
+  bool inspecting() const { return inspecting_; }
   // Streams, files and the like that live: all must be gone when the process is buried.
   int objects = 0;
 
@@ -93,6 +97,7 @@ class Process final : public Executor {
   Random random_;
   bool alive_ = true;
   bool paused_ = false;
+  bool inspecting_ = false;
   CrashKind crash_kind_ = CrashKind::kProcess;
   uint64_t crash_at_file_operation_ = 0;  // 0: not armed
   CrashKind file_crash_kind_ = CrashKind::kProcess;

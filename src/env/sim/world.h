@@ -62,6 +62,8 @@ class World {
   Random& random() { return random_; }
   const WorldOptions& options() const { return options_; }
   Fabric& network() { return *fabric_; }
+  // Whose code runs now; null between events and in the world's own tasks.
+  const Host* running() const { return running_; }
 
   // Runs `task` in the world, outside every process.
   void At(Time at, Task task);
@@ -115,6 +117,7 @@ class World {
   uint64_t last_serial_ = 0;
   bool someone_died_ = false;
   bool stepping_ = false;
+  const Host* running_ = nullptr;
   std::priority_queue<Event> queue_;
   std::vector<Task> tasks_;
   std::vector<uint32_t> free_tasks_;
@@ -137,6 +140,9 @@ class Host {
   void Kill(CrashKind kind);
   // The running process; null when there is none or it has crashed already.
   Process* process() const;
+  // As process(), but also the one that has just crashed, until its end takes effect: for
+  // observers.
+  Process* observed() const { return process_; }
   // Nothing answers on the network: the power went, and no process has been started since.
   bool power_off() const { return power_off_; }
 
