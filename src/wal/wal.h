@@ -75,7 +75,8 @@ class Wal {
   // What was recovered of a group; empty for an unknown one.
   virtual GroupState Recovered(GroupId group) const = 0;
 
-  // Never runs `done` inside the call.
+  // Never runs `done` inside the call; `done` must not destroy the Wal. Entries follow the log
+  // without a gap, their terms never fall, and each one's data is at most segment_bytes / 2.
   virtual void Append(Write write, Done done) = 0;
 
   // The entries [first, last] of a group, as many as fit into `max_bytes` of data (at least one).

@@ -437,7 +437,7 @@ TEST_F(WalSegmentsDamageTest, AStaleRecordInARecycledSegmentIsNotTakenForNew) {
     const auto now = disk->Clone();
     Put(1, {Entry(1, i + 1, "x")});
     for (const auto& [path, contents] : disk->Contents()) {
-      const std::string& old = now->Contents().at(path);
+      const std::string old = now->Contents().at(path);
       for (uint64_t at = 0; at < contents.size(); at += kSectorBytes) {
         if (path.ends_with(".wal") &&
             contents.substr(at, kSectorBytes) != old.substr(at, kSectorBytes)) {
