@@ -445,7 +445,6 @@ void GrpcClient::OnData(std::string_view bytes) {
   }
   if (!good) {
     Fail(Status(StatusCode::kInternal, "the server's HTTP/2 is malformed"));
-    stream_.reset();
   }
 }
 
@@ -743,6 +742,7 @@ void GrpcClient::OnClosed(const Status& why) {
 
 void GrpcClient::Fail(const Status& why) {
   closed_ = true;
+  stream_.reset();
   waiting_.clear();
   const auto calls = static_cast<uint32_t>(calls_.size());
   for (uint32_t i = 0; i < calls; ++i) {

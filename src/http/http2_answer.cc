@@ -172,7 +172,6 @@ void Http2Session::SubmitTrailersOnly(Http2Stream& stream) {
     fields[n++] = StaticField("grpc-accept-encoding", "identity");
   }
   Submit(nghttp2_submit_response(session_, stream.id, fields.data(), n, nullptr));
-  ResetUpload(stream);
 }
 
 void Http2Session::SubmitTrailers(Http2Stream& stream) {
@@ -181,12 +180,6 @@ void Http2Session::SubmitTrailers(Http2Stream& stream) {
   fields[n++] = StaticField("grpc-status", StatusCodeText(stream.status));
   if (!stream.status_message.empty()) fields[n++] = Field("grpc-message", stream.status_message);
   Submit(nghttp2_submit_trailer(session_, stream.id, fields.data(), n));
-  ResetUpload(stream);
-}
-
-void Http2Session::ResetUpload(Http2Stream& stream) {
-  if (stream.remote_closed) return;
-  Submit(nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_NO_ERROR));
 }
 
 void Http2Session::HttpReply(CallRef ref, int status, std::string_view type, std::string body) {
@@ -244,7 +237,6 @@ void Http2Session::SubmitHttpHeaders(Http2Stream& stream, int status, std::strin
   const nghttp2_data_provider provider = {{.ptr = &stream}, &Http2Session::ReadAnswer};
   Submit(nghttp2_submit_response(session_, stream.id, fields.data(), n,
                                  body_follows ? &provider : nullptr));
-  if (!body_follows) ResetUpload(stream);
 }
 
 void Http2Session::SimpleHttpAnswer(Http2Stream& stream, int status, std::string_view text) {

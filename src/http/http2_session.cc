@@ -34,6 +34,7 @@ Http2Shared::Http2Shared(const Options& options) {
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks_, &Http2Session::OnDataChunk);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks_, &Http2Session::OnStreamClose);
   nghttp2_session_callbacks_set_send_data_callback(callbacks_, &Http2Session::SendAnswer);
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks_, &Http2Session::OnFrameSent);
   nghttp2_option_set_no_auto_window_update(option_, 1);
   nghttp2_option_set_no_closed_streams(option_, 1);
   nghttp2_option_set_stream_reset_rate_limit(option_, kResetBurst, kResetsPerSecond);
@@ -275,8 +276,6 @@ ssize_t Http2Session::ReadAnswer(nghttp2_session*, int32_t, uint8_t*, size_t siz
     if (stream->grpc()) {
       *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
       session->SubmitTrailers(*stream);
-    } else {
-      session->ResetUpload(*stream);
     }
   }
   return static_cast<ssize_t>(taken);
@@ -293,6 +292,22 @@ int Http2Session::SendAnswer(nghttp2_session*, nghttp2_frame*, const uint8_t* fr
   session->queued_bytes_ -= size;
   if (stream->out.bytes() == 0 && stream->handler != nullptr && !stream->answered) {
     session->drained_.push_back(session->RefOf(*stream));
+  }
+  return 0;
+}
+
+// An answer that is complete before its request takes the rest of the request back (RFC 9113,
+// section 8.1). Not submitted earlier: nghttp2 drops what is queued before a reset.
+int Http2Session::OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* self) {
+  if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0 ||
+      (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)) {
+    return 0;
+  }
+  auto* session = static_cast<Http2Session*>(self);
+  const Http2Stream* stream = session->StreamOf(frame->hd.stream_id);
+  if (stream != nullptr && !stream->remote_closed) {
+    session->Submit(nghttp2_submit_rst_stream(session->session_, NGHTTP2_FLAG_NONE, stream->id,
+                                              NGHTTP2_NO_ERROR));
   }
   return 0;
 }

@@ -76,6 +76,7 @@ class Http2Session final : public Session {
   static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* self);
   static int OnDataChunk(nghttp2_session*, uint8_t flags, int32_t stream_id, const uint8_t* data,
                          size_t size, void* self);
+  static int OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* self);
   static int OnStreamClose(nghttp2_session*, int32_t stream_id, uint32_t error, void* self);
   static ssize_t ReadAnswer(nghttp2_session*, int32_t stream_id, uint8_t* into, size_t size,
                             uint32_t* flags, nghttp2_data_source* source, void* self);
@@ -129,8 +130,6 @@ class Http2Session final : public Session {
   void SubmitHttpHeaders(Http2Stream& stream, int status, std::string_view type, int64_t length,
                          bool body_follows);
   void SimpleHttpAnswer(Http2Stream& stream, int status, std::string_view text);
-  // The client may stop sending: the answer is complete.
-  void ResetUpload(Http2Stream& stream);
   void Resume(Http2Stream& stream);
   bool Queue(Http2Stream& stream, std::string message, bool raw);
   void DropQueue(Http2Stream& stream);
