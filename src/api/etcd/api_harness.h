@@ -37,12 +37,12 @@ class FakeReplica final : public replica::Replica {
   raft::NodeStatus node;
   // What the test sees.
   int proposals = 0, reads = 0;
-  env::Time last_deadline;
+  env::Duration last_patience{0};  // from the call to its deadline
   std::string last_command;
 
   void Propose(std::string_view command, env::Time deadline, ProposeDone done) override {
     ++proposals;
-    last_deadline = deadline;
+    last_patience = deadline - executor_.Now();
     last_command = command;
     if (hold) return;
     if (!propose_error.ok()) {
@@ -54,7 +54,7 @@ class FakeReplica final : public replica::Replica {
   }
   void ReadIndex(env::Time deadline, ReadDone done) override {
     ++reads;
-    last_deadline = deadline;
+    last_patience = deadline - executor_.Now();
     if (hold) return;
     executor_.Post([done = std::move(done), s = read_error]() mutable { done(s); });
   }
@@ -180,6 +180,7 @@ class ApiHarness : public http::UnaryReceiver {
 
   // An HTTP/1.1 request; the whole answer, as text.
   std::string Http(const std::string& target, const std::string& method = "GET") {
+    raw_.reset();
     client_host_.process()->Post([&, this] {
       raw_ = std::make_unique<RawStream>();
       raw_->stream = client_host_.process()->env().network.Connect({"server:2379"});
@@ -230,6 +231,7 @@ class ApiHarness : public http::UnaryReceiver {
     if (client == nullptr) {
       env::Env env = client_host_.process()->env();
       http::ClientOptions options;
+      options.authority = "server";
       options.metadata = metadata;
       client = std::make_unique<http::GrpcClient>(env, env.network.Connect({"server:2379"}),
                                                   std::move(options), [](const Status&) {});
