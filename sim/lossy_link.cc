@@ -40,6 +40,7 @@ void LossyLink::Listen(const transport::Frame& frame) {
       std::holds_alternative<raft::RequestPreVoteReply>(m.body)) {
     return;  // these speak of a term that may never begin
   }
+  if (std::holds_alternative<raft::ReadIndex>(m.body)) return;  // a question promises nothing
   listeners_.promises.OnTermSent(self_, m.term);
   if (std::holds_alternative<raft::RequestVote>(m.body)) {
     listeners_.elections.OnVote(self_, m.term, self_);

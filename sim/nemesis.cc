@@ -1,5 +1,7 @@
 #include "sim/nemesis.h"
 
+#include <algorithm>
+
 namespace cairn::sim {
 
 using env::Duration;
@@ -68,7 +70,9 @@ void Nemesis::Strike() {
   for (int i = 0; i < kFaults; ++i) {
     if (options_.fault_on[i]) allowed.push_back(static_cast<Fault>(i));
   }
-  const Fault fault = allowed[random_.Below(allowed.size())];
+  Fault fault = allowed[random_.Below(allowed.size())];
+  // Nothing else happens while everybody is down, so that comes more seldom.
+  if (fault == Fault::kAllPowerLoss) fault = allowed[random_.Below(allowed.size())];
   ++counts_[static_cast<int>(fault)];
   Do(fault);
 }
@@ -164,7 +168,9 @@ void Nemesis::TroubleDisk(Fault fault) {
   const size_t i = random_.Below(cluster_.size());
   env::sim::Disk& disk = cluster_.host(i).disk();
   if (fault == Fault::kSlowDisk) {
-    disk.faults().sync_slowdown = static_cast<double>(random_.Between(5, 200));
+    // Up to half a second for a sync.
+    const double most = 5e8 / static_cast<double>(options_.world.disk.sync_max.count());
+    disk.faults().sync_slowdown = 2 + random_.Double() * std::min(200.0, most);
   } else if (fault == Fault::kDiskFull) {
     disk.faults().capacity_bytes = disk.used_bytes() + random_.Below(20'000);
     cluster_.SetDiskTrouble(i, true);

@@ -97,7 +97,7 @@ RunOptions DrawOptions(uint64_t seed, const Overrides& overrides) {
   o.members = random.Chance(0.25) ? 5 : 3;
   o.clients = random.Between(3, 7);
   o.keys = random.Between(2, 8);
-  o.safety_phase = milliseconds(random.Between(4000, 10000));
+  o.safety_phase = milliseconds(random.Between(6000, 15000));
   o.think_time_max = milliseconds(OneOf(random, {10, 40, 150}));
   o.request_timeout = milliseconds(OneOf(random, {500, 1500, 4000}));
   DrawWorld(random, &o);

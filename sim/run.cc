@@ -114,7 +114,7 @@ class Simulation {
     CheckLinearizability(history, clients_.keys(), violations_);
     // Vacuity: a run in which too little happened shows nothing.
     const size_t ok = history.count(Outcome::kOk);
-    if (ok < 20 * options_.clients / 3) {
+    if (ok < 10 + 2 * options_.clients) {
       violations_.Report("vacuity", fmt::format("only {} requests succeeded", ok));
     }
     if (options_.AnyFault() && nemesis_.faults() == 0)
