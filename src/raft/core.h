@@ -34,6 +34,7 @@ struct RawNode::Core {
   void OnAppended(const Appended& e);
   void OnApplied(const Applied& e);
   void OnLogReadDone(LogReadDone e);
+  void CheckRead(const std::vector<Entry>& entries) const;
 
   // ---- election.cc ----
   void OnTick();

@@ -150,17 +150,11 @@ void RawNode::Core::OnApplied(const Applied& e) {
 
 void RawNode::Core::OnLogReadDone(LogReadDone e) {
   if (e.id == 0 || e.entries.empty()) return;
-  // Still our log? It may have been cut or truncated since the question.
-  for (size_t i = 0; i < e.entries.size(); ++i) {
-    if (e.entries[i].index != e.entries[0].index + i || !log.Holds(e.entries[i].id()))
-      e.entries.clear();
-  }
-  const auto begins_at = [&](LogIndex first) {
-    return !e.entries.empty() && e.entries[0].index == first;
-  };
+  const LogIndex first = e.entries[0].index;
   if (e.id == apply_read_id) {
     apply_read_id = 0;
-    if (begins_at(log.applying_index().Next())) apply_fetched = std::move(e.entries);
+    CheckRead(e.entries);
+    if (first == log.applying_index().Next()) apply_fetched = std::move(e.entries);
     return;
   }
   auto* l = std::get_if<Leader>(&role);
@@ -168,8 +162,19 @@ void RawNode::Core::OnLogReadDone(LogReadDone e) {
   for (tracker::Progress& p : l->tracker.all()) {
     if (p.read_id != e.id) continue;
     p.read_id = 0;
-    if (p.state == ProgressState::kReplicate && begins_at(p.next)) p.fetched = std::move(e.entries);
+    if (p.state != ProgressState::kReplicate || p.next != first) return;
+    CheckRead(e.entries);
+    p.fetched = std::move(e.entries);
     return;
+  }
+}
+
+// Nothing that is asked for is truncated while the question is open (it is committed, or our own as
+// a leader), so what comes back is what this log says it holds.
+void RawNode::Core::CheckRead(const std::vector<Entry>& entries) const {
+  for (size_t i = 0; i < entries.size(); ++i) {
+    CHECK_EQ(entries[i].index, entries[0].index + i);
+    CHECK(log.Holds(entries[i].id()), "the log on disk holds another entry than it said");
   }
 }
 
