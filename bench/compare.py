@@ -207,7 +207,8 @@ def median_of(results):
 # Column: (key, whether more is better).
 COLUMNS = {
     "rate /s": ("rate", True), "p50 us": ("p50_us", False), "p99 us": ("p99_us", False), "p99.9 us": ("p999_us", False),
-    "CPU us/op": ("cpu_us_per_op", False), "peak RSS MB": ("peak_rss_mb", False), "gap ms": ("gap_ms", False),
+    "CPU us/op": ("cpu_us_per_op", False), "peak RSS MB": ("peak_rss_mb", False),
+    "written B/op": ("written_bytes_per_op", False), "gap ms": ("gap_ms", False),
 }
 
 
@@ -223,7 +224,7 @@ def print_table(medians):
             print(f"{shape:<20}{column:<14}{theirs:>14,.1f}{ours:>14,.1f}   {ratio:.2f} {'' if better else '(worse)'}")
 
 
-def machine():
+def machine(cairn):
     model = "?"
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -233,7 +234,7 @@ def machine():
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
     return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(),
             "etcd": first_line("etcd", "--version"),
-            "cairn": first_line(str(ROOT / "build/release/cairn"), "--version"),
+            "cairn": first_line(str(cairn), "--version"),
             "commit": first_line("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")}
 
 
@@ -281,7 +282,7 @@ def main():
     medians = {shape: {name: median_of(runs) for name, runs in by_name.items()} for shape, by_name in results.items()}
     print_table(medians)
     if options.json:
-        record = {"machine": machine(), "options": {k: str(v) for k, v in vars(options).items()},
+        record = {"machine": machine(options.cairn), "options": {k: str(v) for k, v in vars(options).items()},
                   "medians": medians, "runs": results}
         options.json.write_text(json.dumps(record, indent=1) + "\n")
     return 0

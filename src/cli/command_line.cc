@@ -42,7 +42,7 @@ Result<server::FlagValues> FollowConfigFile(server::FlagValues values, env::File
   }
   auto from_file = server::ReadConfigFile(*text, path);
   if (from_file.ok() && values.given.size() > 1) {
-    from_file->warnings.push_back(
+    from_file->warnings.emplace_back(
         "--config-file is given, so all other flags and variables are ignored");
   }
   return from_file;
