@@ -6,7 +6,7 @@ namespace cairn::log {
 namespace {
 
 // Set once at the start of the process (or by a test), read by every thread afterwards.
-Sink g_sink;            // NOLINT
+Sink g_sink;                   // NOLINT
 Level g_least = Level::kWarn;  // NOLINT
 
 void ToStderr(Level level, std::string_view message, std::span<const Field> fields) {
