@@ -97,16 +97,18 @@ rocksdb::BlockBasedTableOptions TableOptions(Family family,
   return table;
 }
 
-rocksdb::ColumnFamilyOptions FamilyOptions(Family family,
+rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksDbOptions& from,
                                            const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::ColumnFamilyOptions options;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(TableOptions(family, cache)));
   options.write_buffer_size = 64 << 10;  // stays empty
   options.level0_file_num_compaction_trigger = 6;
   options.target_file_size_base = 32 << 20;
-  // What is new is read and merged soon: not compressed. What has sunk is.
+  // What is new is read and merged soon: not compressed. What has sunk is, if asked for.
   options.compression = rocksdb::kNoCompression;
-  if (Supports(rocksdb::kLZ4Compression)) options.bottommost_compression = rocksdb::kLZ4Compression;
+  if (from.compress && Supports(rocksdb::kLZ4Compression)) {
+    options.bottommost_compression = rocksdb::kLZ4Compression;
+  }
   if (family == Family::kVersions) {
     options.prefix_extractor = std::make_shared<KeyOfVersion>();
     // Versions are written once and not overwritten: merging runs of equal size moves each a few
@@ -279,7 +281,7 @@ Status RocksDbFiles::Load() {
       .PermitUncheckedError();
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (size_t i = 0; i < kFamilies; ++i) {
-    rocksdb::ColumnFamilyOptions options = FamilyOptions(static_cast<Family>(i), cache_);
+    rocksdb::ColumnFamilyOptions options = FamilyOptions(static_cast<Family>(i), options_, cache_);
     write_options_[i] = rocksdb::Options(db_options, options);
     // SstFileWriter would take every file for one of the lowest level.
     write_options_[i].bottommost_compression = rocksdb::kDisableCompressionOption;

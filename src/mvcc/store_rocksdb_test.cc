@@ -76,9 +76,10 @@ class StoreOnRocksDbTest : public ::testing::Test {
     EXPECT_EQ(got, wanted);
     EXPECT_EQ(summary->count, static_cast<int64_t>(wanted.size()));
     EXPECT_EQ(store_->stats().keys, summary->count);
-    for (const auto& [key, value] : wanted) {
-      const auto one = store_->Range({.keys = {key, {}}},
-                                     [&](const KeyValue& kv) { EXPECT_EQ(kv.value, value); });
+    for (const auto& entry : wanted) {
+      const auto one = store_->Range({.keys = {entry.first, {}}}, [&](const KeyValue& kv) {
+        EXPECT_EQ(kv.value, entry.second);
+      });
       ASSERT_TRUE(one.ok());
       EXPECT_EQ(one->count, 1);
     }
@@ -121,7 +122,8 @@ TEST_F(StoreOnRocksDbTest, OldRevisionsStayReadableInTheFiles) {
                            ->count;
   }
   FlushAll();
-  for (const auto& [revision, count] : counts) {
+  for (const auto& at : counts) {
+    const int64_t revision = at.first, count = at.second;
     int64_t visited = 0;
     const auto summary =
         store_->Range({.keys = {"a", "z"}, .revision = revision}, [&](const KeyValue& kv) {
