@@ -16,7 +16,8 @@ namespace {
 size_t g_allocations = 0;
 }  // namespace
 
-// Counts what the core allocates. Not inlined: the compiler would take malloc and delete for a mismatched pair.
+// Counts what the core allocates. Not inlined: the compiler would take malloc and delete for a
+// mismatched pair.
 [[gnu::noinline]] void* operator new(size_t size) {
   ++g_allocations;
   void* p = std::malloc(size);
