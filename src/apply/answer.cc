@@ -7,8 +7,6 @@
 namespace cairn::apply {
 namespace {
 
-size_t Int64FieldSize(int64_t v) { return ProtoWriter::VarintFieldSize(static_cast<uint64_t>(v)); }
-
 bool IsFiltered(const RangeRequest& r) {
   return r.min_mod_revision != 0 || r.max_mod_revision != 0 || r.min_create_revision != 0 ||
          r.max_create_revision != 0;
@@ -131,29 +129,34 @@ Status AnswerTooLarge() {
           "etcdserver: the answer is too large, ask for fewer keys with limit or a narrower range"};
 }
 
+// Every answer passes here: written on the stack, appended once.
 void AppendHeader(const HeaderBase& base, int64_t revision, std::string* to) {
-  ProtoWriter writer(to);
-  writer.Prefix(1, ProtoWriter::VarintFieldSize(base.cluster.value) +
-                       ProtoWriter::VarintFieldSize(base.member.value) + Int64FieldSize(revision) +
-                       ProtoWriter::VarintFieldSize(base.term.value));
-  writer.Varint(1, base.cluster.value);
-  writer.Varint(2, base.member.value);
-  writer.Int64(3, revision);
-  writer.Varint(4, base.term.value);
+  char buffer[2 + 4 * 11];
+  char* const body = buffer + 2;
+  char* at = ProtoWriter::PutVarintField(body, 1, base.cluster.value);
+  at = ProtoWriter::PutVarintField(at, 2, base.member.value);
+  at = ProtoWriter::PutVarintField(at, 3, static_cast<uint64_t>(revision));
+  at = ProtoWriter::PutVarintField(at, 4, base.term.value);
+  buffer[0] = static_cast<char>(ProtoKey(1, ProtoType::kBytes));
+  buffer[1] = static_cast<char>(at - body);  // at most 44: a length of one byte
+  to->append(buffer, static_cast<size_t>(at - buffer));
 }
 
 void AppendKeyValue(uint32_t field, const mvcc::KeyValue& kv, std::string* to) {
+  char numbers[3 * 11];
+  char* at = ProtoWriter::PutVarintField(numbers, 2, static_cast<uint64_t>(kv.create_revision));
+  at = ProtoWriter::PutVarintField(at, 3, static_cast<uint64_t>(kv.mod_revision));
+  at = ProtoWriter::PutVarintField(at, 4, static_cast<uint64_t>(kv.version));
+  const auto size = static_cast<size_t>(at - numbers);
+  const auto lease = static_cast<uint64_t>(kv.lease);
   ProtoWriter writer(to);
-  writer.Prefix(field, ProtoWriter::BytesFieldSize(kv.key.size()) +
-                           Int64FieldSize(kv.create_revision) + Int64FieldSize(kv.mod_revision) +
-                           Int64FieldSize(kv.version) +
-                           ProtoWriter::BytesFieldSize(kv.value.size()) + Int64FieldSize(kv.lease));
+  writer.Prefix(field, ProtoWriter::BytesFieldSize(kv.key.size()) + size +
+                           ProtoWriter::BytesFieldSize(kv.value.size()) +
+                           ProtoWriter::VarintFieldSize(lease));
   writer.Bytes(1, kv.key);
-  writer.Int64(2, kv.create_revision);
-  writer.Int64(3, kv.mod_revision);
-  writer.Int64(4, kv.version);
+  to->append(numbers, size);
   writer.Bytes(5, kv.value);
-  writer.Int64(6, kv.lease);
+  writer.Varint(6, lease);
 }
 
 Status AppendRange(ReadView& view, const RangeRequest& request, const HeaderBase& base,

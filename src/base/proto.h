@@ -138,17 +138,28 @@ class ProtoWriter {
   static constexpr size_t VarintFieldSize(uint64_t v) { return v == 0 ? 0 : 1 + VarintSize(v); }
   static constexpr size_t BytesFieldSize(size_t n) { return n == 0 ? 0 : 1 + VarintSize(n) + n; }
 
+  // Writes at `at`, where there are 10 bytes of room, and returns the end.
+  static char* PutVarint(char* at, uint64_t v) {
+    for (; v >= 0x80; v >>= 7) *at++ = static_cast<char>(v | 0x80);
+    *at++ = static_cast<char>(v);
+    return at;
+  }
+  // A field with a number below 16, likewise; 11 bytes of room. Nothing for zero.
+  static char* PutVarintField(char* at, uint32_t field, uint64_t v) {
+    if (v == 0) return at;
+    *at++ = static_cast<char>(ProtoKey(field, ProtoType::kVarint));
+    return PutVarint(at, v);
+  }
+
   void RawVarint(uint64_t v) {
     char buffer[10];
-    size_t n = 0;
-    for (; v >= 0x80; v >>= 7) buffer[n++] = static_cast<char>(v | 0x80);
-    buffer[n++] = static_cast<char>(v);
-    to_->append(buffer, n);
+    to_->append(buffer, static_cast<size_t>(PutVarint(buffer, v) - buffer));
   }
   void Varint(uint32_t field, uint64_t v) {
     if (v == 0) return;
-    RawVarint(ProtoKey(field, ProtoType::kVarint));
-    RawVarint(v);
+    char buffer[20];
+    char* const value = PutVarint(buffer, ProtoKey(field, ProtoType::kVarint));
+    to_->append(buffer, static_cast<size_t>(PutVarint(value, v) - buffer));
   }
   void Int64(uint32_t field, int64_t v) { Varint(field, static_cast<uint64_t>(v)); }
   void Bool(uint32_t field, bool v) { Varint(field, v ? 1 : 0); }
@@ -162,8 +173,9 @@ class ProtoWriter {
   }
   // Key and length of a field whose `size` bytes the caller appends itself.
   void Prefix(uint32_t field, size_t size) {
-    RawVarint(ProtoKey(field, ProtoType::kBytes));
-    RawVarint(size);
+    char buffer[20];
+    char* const length = PutVarint(buffer, ProtoKey(field, ProtoType::kBytes));
+    to_->append(buffer, static_cast<size_t>(PutVarint(length, size) - buffer));
   }
 
   // A sub-message whose size is known only once it is written: what is appended between Begin and
@@ -177,10 +189,7 @@ class ProtoWriter {
     const size_t size = to_->size() - begin;
     const size_t extra = VarintSize(size) - 1;
     if (extra > 0) to_->insert(begin, extra, '\0');
-    char* at = to_->data() + begin - 1;
-    uint64_t v = size;
-    for (; v >= 0x80; v >>= 7) *at++ = static_cast<char>(v | 0x80);
-    *at = static_cast<char>(v);
+    PutVarint(to_->data() + begin - 1, size);
   }
 
  private:

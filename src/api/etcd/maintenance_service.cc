@@ -28,8 +28,8 @@ void MaintenanceService::GetStatus(std::string_view message, http::UnaryCall cal
   response.mutable_header()->set_revision(store.revision);
   response.mutable_header()->set_raft_term(node.term.value);
   response.set_version(std::string(kServerVersion));
-  response.set_dbsize(static_cast<int64_t>(store.files_bytes));
-  response.set_dbsizeinuse(static_cast<int64_t>(store.files_bytes));
+  response.set_dbsize(static_cast<int64_t>(DataBytes(store)));
+  response.set_dbsizeinuse(static_cast<int64_t>(DataBytes(store)));
   response.set_dbsizequota(static_cast<int64_t>(services_.limits.quota_backend_bytes));
   response.set_leader(services_.replica.leader().value);
   response.set_raftindex(node.commit_index.value);

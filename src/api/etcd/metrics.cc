@@ -131,10 +131,11 @@ void AddStore(const Services& services, const ApiStats& stats, Page* page) {
                   Number(apply.deletes));
     page->Counter(prefix + "range_total", "Ranges answered", Number(stats.ranges));
     page->Counter(prefix + "txn_total", "Transactions applied", Number(apply.txns));
-    page->Gauge(prefix + "db_total_size_in_bytes", "Size of the files", Number(store.files_bytes));
+    page->Gauge(prefix + "db_total_size_in_bytes", "Size of the data, on disk and not flushed yet",
+                Number(DataBytes(store)));
   }
-  page->Gauge("etcd_mvcc_db_total_size_in_use_in_bytes", "Size of the files that hold data",
-              Number(store.files_bytes));
+  page->Gauge("etcd_mvcc_db_total_size_in_use_in_bytes",
+              "Size of the data that is live or not yet compacted", Number(DataBytes(store)));
   page->Gauge("etcd_debugging_mvcc_keys_total", "Keys there are", Number(store.keys));
   page->Gauge("etcd_debugging_mvcc_current_revision", "The store's revision",
               Number(store.revision));

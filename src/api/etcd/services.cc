@@ -22,6 +22,10 @@ Status Services::Ready(const http::CallInfo& info) const {
   return OkStatus();
 }
 
+uint64_t DataBytes(const mvcc::StoreStats& stats) {
+  return stats.files_bytes + stats.sealed_bytes + stats.window_bytes;
+}
+
 Status NoLeader() { return {StatusCode::kUnavailable, "etcdserver: no leader"}; }
 
 Status MalformedRequest() {

@@ -64,6 +64,9 @@ struct Services {
   Status Ready(const http::CallInfo& info) const;
 };
 
+// What the store's data takes, on disk and in windows that are not flushed yet.
+uint64_t DataBytes(const mvcc::StoreStats& stats);
+
 Status NoLeader();
 // The bytes are no message of the method's request type.
 Status MalformedRequest();

@@ -236,6 +236,7 @@ TEST(MaintenanceService, StatusWithAndWithoutALeader) {
   EXPECT_EQ(reply->raftindex(), 5u);
   EXPECT_EQ(reply->raftterm(), 7u);
   EXPECT_EQ(reply->raftappliedindex(), 1u);
+  EXPECT_GT(reply->dbsize(), 0);
   EXPECT_EQ(reply->header().revision(), 2);
   EXPECT_EQ(reply->errors_size(), 0);
   h.replica().leader_now = kNobody;
