@@ -33,6 +33,18 @@ int main(int argc, char** argv) {
                         ++calls;
                         call.Reply(std::string(message));
                       });
+  // header { cluster_id, member_id, revision, raft_term }, as a member of a real cluster fills
+  // them.
+  const std::string put_response =
+      "\x0a\x1a\x08\x81\x82\x83\x84\x85\x86\x87\x88\x01\x10\x91\x92\x93\x94\x95\x96\x97\x98\x01\x18"
+      "\xc0\x84"
+      "\x3d\x20\x02";
+  for (const char* path : {"/etcdserverpb.KV/Put", "/etcdserverpb.KV/Range"}) {
+    server->HandleUnary(path, [&](const http::CallInfo&, std::string_view, http::UnaryCall call) {
+      ++calls;
+      call.Reply(put_response);
+    });
+  }
   server->HandleHttp("/echo", [&](const http::HttpRequest& request, http::HttpCall call) {
     ++calls;
     call.Reply(200, "application/octet-stream", std::string(request.body));

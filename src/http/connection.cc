@@ -13,6 +13,8 @@ constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 // How much a session is asked for at a time, and how much one connection may write in one turn.
 constexpr size_t kFillBytes = 128 << 10;
 constexpr size_t kTurnBytes = 2 << 20;
+// The part of its budget that a connection has while the server's is short.
+constexpr size_t kPressureDivisor = 8;
 
 }  // namespace
 
@@ -154,7 +156,10 @@ void Connection::Close() {
 }
 
 bool Connection::TryCharge(size_t bytes) {
-  if (charged_ + bytes > server_.options.connection_budget_bytes ||
+  const size_t share = server_.UnderPressure()
+                           ? server_.options.connection_budget_bytes / kPressureDivisor
+                           : server_.options.connection_budget_bytes;
+  if (charged_ + bytes > share ||
       server_.stats.budget_used + bytes > server_.options.server_budget_bytes) {
     return false;
   }

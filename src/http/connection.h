@@ -24,6 +24,10 @@ struct ServerContext {
   ServerContext& operator=(const ServerContext&) = delete;
   ~ServerContext();
 
+  // More than half of the memory budget is in use: what one connection may hold shrinks, so that a
+  // few cannot shut out the others, and clients that do not read are not waited for.
+  bool UnderPressure() const { return stats.budget_used > options.server_budget_bytes / 2; }
+
   env::Env env;
   const Options options;
   Router router;

@@ -101,6 +101,7 @@ bool Http2Session::Queue(Http2Stream& stream, std::string message, bool raw) {
     if (!alone) return false;
     connection_.Charge(size);
   }
+  if (queued_bytes_ == 0) answer_progress_ = server_.env.executor.Now();
   queued_bytes_ += size;
   stream.out.Push(std::move(message), raw);
   sent_since_ping_ = true;

@@ -46,7 +46,7 @@ void Http2Session::CloseStream(Http2Stream& stream) {
   if (header_stream_ == &stream) header_stream_ = nullptr;
   DropInput(stream);
   DropQueue(stream);
-  connection_.Release(kStreamCharge);
+  connection_.Release(kStreamCharge + stream.header_charge);
   --live_streams_;
   --server_.stats.streams;
   nghttp2_session_set_stream_user_data(session_, stream.id, nullptr);
@@ -115,6 +115,15 @@ void Http2Session::RecordHeader(Http2Stream& stream, std::string_view name,
 }
 
 void Http2Session::OnRequestHeaders(Http2Stream& stream) {
+  const size_t kept = stream.path.size() + stream.token.size() + stream.verb.size();
+  if (!connection_.TryCharge(kept)) {
+    stream.method = nullptr;
+    stream.answered = true;
+    Submit(
+        nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_REFUSED_STREAM));
+    return;
+  }
+  stream.header_charge = kept;
   const std::string_view path =
       stream.method != nullptr ? std::string_view(stream.method->stats.path) : stream.path;
   if (stream.header_too_large) {
@@ -131,7 +140,7 @@ void Http2Session::OnRequestHeaders(Http2Stream& stream) {
   } else {
     stream.kind = Http2Stream::Kind::kHttp;
     const bool is_method = std::exchange(stream.method, nullptr) != nullptr;
-    if (is_method || stream.verb.empty()) {
+    if (is_method) {
       SimpleHttpAnswer(stream, 415, "gRPC wants content-type application/grpc\n");
     } else {
       SimpleHttpAnswer(stream, 404, "not found\n");

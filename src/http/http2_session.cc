@@ -8,7 +8,7 @@
 namespace cairn::http {
 namespace {
 
-constexpr size_t kKeptStreams = 4096;
+constexpr size_t kKeptStreams = 1024;
 // What a client may send of one message, and on one connection, before it hears from us again.
 constexpr uint32_t kStreamWindow = 1 << 20;
 constexpr int32_t kConnectionWindow = 4 << 20;
@@ -145,6 +145,7 @@ env::Time Http2Session::NextTimer() const {
     next = std::min(next, header_block_since_ + options.idle_request_timeout);
   }
   if (partial_streams_ > 0) next = std::min(next, last_receive_ + options.idle_request_timeout);
+  if (queued_bytes_ > 0) next = std::min(next, answer_progress_ + options.stalled_write_timeout);
   if (draining_ && !final_goaway_sent_) next = std::min(next, drain_started_ + kDrainNotice);
   return next;
 }
@@ -163,6 +164,11 @@ bool Http2Session::OnTimer() {
     Submit(nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr));
   }
   if (partial_streams_ > 0) FailStalledUploads(now);
+  if (queued_bytes_ > 0 && answer_progress_ + options.stalled_write_timeout <= now) {
+    // A client that opens no window may be slow, and is let be, unless others could use the memory.
+    if (server_.UnderPressure()) return false;
+    answer_progress_ = now;
+  }
   if (draining_ && drain_started_ + kDrainNotice <= now) SendFinalGoaway();
   return true;
 }
@@ -290,6 +296,7 @@ int Http2Session::SendAnswer(nghttp2_session*, nghttp2_frame*, const uint8_t* fr
   stream->out.Take(size, *session->out_);
   session->connection_.Release(size);
   session->queued_bytes_ -= size;
+  session->answer_progress_ = session->server_.env.executor.Now();
   if (stream->out.bytes() == 0 && stream->handler != nullptr && !stream->answered) {
     session->drained_.push_back(session->RefOf(*stream));
   }

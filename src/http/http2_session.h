@@ -159,6 +159,7 @@ class Http2Session final : public Session {
   size_t fill_limit_ = 0;
   std::vector<CallRef> drained_;
   size_t queued_bytes_ = 0;    // of all answers
+  env::Time answer_progress_;  // when the last of them went out, or the first came
   size_t withheld_bytes_ = 0;  // connection window not given back yet, because answers pile up
 
   bool failed_ = false;

@@ -83,6 +83,7 @@ void Http2Stream::Reset() {
   header_too_large = has_timeout = false;
   timeout = env::Duration(0);
   header_bytes = 0;
+  header_charge = 0;
   ClearString(in);
   handler.reset();
   out.Clear();

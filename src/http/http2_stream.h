@@ -77,6 +77,7 @@ struct Http2Stream final : TimingWheel::Timer {
   bool has_timeout = false;
   env::Duration timeout{0};
   size_t header_bytes = 0;
+  size_t header_charge = 0;  // for the strings above
   // Body: the part of a message that has come, charged to the connection.
   std::string in;
   env::Time in_progress_since;

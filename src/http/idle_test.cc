@@ -200,6 +200,24 @@ TEST_F(IdleTest, TooManyPings) {
   EXPECT_TRUE(peer_.closed);
 }
 
+// Its window for the stream is never opened: that is its own affair until memory is short.
+TEST_F(IdleTest, ClientThatOpensNoWindowIsClosedUnderPressure) {
+  options_.server_budget_bytes = 8 << 20;
+  Start(Hello() +
+        Headers(1, {{":method", "GET"}, {":scheme", "http"}, {":path", "/x"}, {":authority", "s"}},
+                true));
+  world_.RunFor(env::seconds(200));
+  EXPECT_FALSE(peer_.closed);
+  EXPECT_GT(server_->stats().budget_used, size_t{2} << 20);
+  Send(Headers(3, {{":method", "GET"}, {":scheme", "http"}, {":path", "/x"}, {":authority", "s"}},
+               true));
+  EXPECT_GT(server_->stats().budget_used, size_t{5} << 20);
+  EXPECT_FALSE(peer_.closed);
+  world_.RunFor(env::seconds(121));
+  EXPECT_TRUE(peer_.closed);
+  EXPECT_EQ(server_->stats().budget_used, 0u);
+}
+
 TEST_F(IdleTest, NothingIdleWakesTheServerOften) {
   Start(Hello());
   peer_.answer_pings = true;

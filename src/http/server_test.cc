@@ -457,6 +457,21 @@ TEST_F(SmallBudgetTest, AStreamThatIsNotReadIsEnded) {
   ExpectHealthy();
 }
 
+TEST_F(SmallBudgetTest, LongTokensCountToo) {
+  auto raw = Greeted();
+  std::string bytes;
+  for (uint32_t s = 1; s < 200; s += 2) {
+    bytes += Headers(s, GrpcFields("/t.T/Later", {{"token", std::string(15'000, 't')}}));
+  }
+  raw->Send(bytes);
+  ASSERT_TRUE(Until([&] { return raw->frames.Find(kRst, 199) != nullptr; }));
+  EXPECT_EQ(raw->frames.Find(kRst, 199)->payload, U32(7));
+  EXPECT_EQ(raw->frames.Find(kRst, 1), nullptr);
+  EXPECT_LE(server_->stats().budget_used, options_.connection_budget_bytes);
+  raw.reset();
+  ExpectHealthy();
+}
+
 TEST_F(SmallBudgetTest, StreamsBeyondTheBudgetAreRefused) {
   auto raw = Raw();
   raw->Send(Hello());
