@@ -98,7 +98,7 @@ class WriteTxn {
 };
 
 struct StoreOptions {
-  size_t window_bytes = 64 << 20;  // a window of this size is sealed and flushed
+  size_t window_bytes = 32 << 20;  // a window of this size is sealed and flushed
   size_t max_sealed_windows = 2;  // beyond it Begin() still works; `overloaded()` asks for patience
   size_t latest_cache_entries = 1 << 20;  // hash of the latest metadata of recently written keys
 };
