@@ -86,6 +86,7 @@ class Applier final : public replica::StateMachine {
   raft::EntryId applied() const override { return store_.applied(); }
   raft::EntryId durable() const override { return store_.durable(); }
   void Flush() override { store_.Flush(); }
+  bool overloaded() const override { return store_.overloaded(); }
 
   const ApplyStats& stats() const { return stats_; }
 

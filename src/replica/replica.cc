@@ -1,6 +1,7 @@
 #include "src/replica/replica.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "src/base/log.h"
@@ -114,6 +115,7 @@ void ReplicaImpl::RunTurn() {
   // 1. All that arrived since the last turn becomes one batch: one write, one frame for each peer.
   SubmitWaiting();
   SubmitReads();
+  ApplyHeld();
   // 2. What the core says must happen, in its order (HandleReady).
   for (int i = 0; i < kReadysPerTurn && stopped_.ok() && node_.HasReady(); ++i) {
     HandleReady(node_.TakeReady());
@@ -136,7 +138,7 @@ void ReplicaImpl::HandleReady(raft::Ready ready) {
   // b. Committed entries. The core gives out none above stable_index, so what we apply, and then
   // answer, is
   //    in our own log durably: a restart never finds a state machine ahead of its log.
-  Apply(ready.committed);
+  ApplyOrHold(std::move(ready.committed));
   // c. Reads whose leadership was confirmed wait for their index to be applied; b may have done it.
   for (const raft::ReadState& read : ready.reads) reads_.Confirmed(read.id, read.index);
   for (const raft::ReadId id : ready.dropped_reads) {
@@ -194,6 +196,23 @@ void ReplicaImpl::OnDurable(raft::WriteId id, Term term, std::vector<raft::Messa
   SendAll(messages);
   node_.Step(raft::Appended{id, term});
   turn_.Request();
+}
+
+// A state machine whose disk does not keep up is given time, or its memory would grow without
+// bound. Ticks ask again.
+void ReplicaImpl::ApplyOrHold(std::vector<raft::Entry> committed) {
+  if (held_.empty() && !machine_.overloaded()) {
+    Apply(committed);
+    return;
+  }
+  held_.insert(held_.end(), std::make_move_iterator(committed.begin()),
+               std::make_move_iterator(committed.end()));
+}
+
+void ReplicaImpl::ApplyHeld() {
+  if (held_.empty() || machine_.overloaded()) return;
+  Apply(std::exchange(held_, {}));
+  if (stopped_.ok()) ServeReads();
 }
 
 void ReplicaImpl::Apply(const std::vector<raft::Entry>& committed) {

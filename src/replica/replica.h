@@ -51,6 +51,9 @@ class StateMachine {
   virtual raft::EntryId durable() const = 0;
   // Moves durable() forward, in the background.
   virtual void Flush() = 0;
+  // More is applied than could be made durable so far: applying waits until this is false again,
+  // and with it what clients may still send.
+  virtual bool overloaded() const = 0;
 };
 
 struct Options {

@@ -45,6 +45,8 @@ class ReplicaImpl final : public Replica {
   void Write(raft::Persist persist);
   void OnDurable(raft::WriteId id, Term term, std::vector<raft::Message>& messages,
                  const Status& status);
+  void ApplyOrHold(std::vector<raft::Entry> committed);
+  void ApplyHeld();
   void Apply(const std::vector<raft::Entry>& committed);
   void ApplyOne(const raft::Entry& entry);
   void ServeReads();
@@ -91,6 +93,9 @@ class ReplicaImpl final : public Replica {
   ReceivedForwards received_;
   Term received_in_;  // the term that received_ is about
 
+  // Committed entries that wait for the state machine to take more. The core gives out no further
+  // ones beyond its max_committed_bytes, so this is bounded.
+  std::vector<raft::Entry> held_;
   raft::SoftState soft_state_;
   Term last_applied_term_;
   LogIndex last_cut_;
