@@ -184,13 +184,12 @@ void Nemesis::TroubleDisk(Fault fault) {
   });
 }
 
-// Looks after the members every now and then: who is down is started again some time later. One
-// whose disk failed is restarted too, with its page cache gone: that it holds what the disk lost
-// must not be believed.
+// Looks after the members every now and then: who is down is started again some time later, and so
+// is one whose disk failed. Its page cache may survive that and show what the disk has lost
+// (disk.h). Goes on after the faults: what a disk said before may stop a member only then.
 void Nemesis::Keep() {
-  if (!on_) return;
   for (size_t i = 0; i < cluster_.size(); ++i) {
-    if (cluster_.Stopped(i)) cluster_.host(i).Kill(CrashKind::kPower);
+    if (cluster_.Stopped(i)) cluster_.host(i).Kill(AnyCrash());
     if (cluster_.host(i).process() != nullptr) continue;
     if (restart_at_[i] == Time::Never()) {
       restart_at_[i] = world_.now() + Length();
@@ -198,7 +197,8 @@ void Nemesis::Keep() {
       restart_at_[i] = Time::Never();
       cluster_.Start(i);
       // Recovery is a place to crash like any other.
-      if (options_.fault_on[static_cast<int>(Fault::kCrashAtFileOp)] && random_.Chance(0.2)) {
+      if (on_ && options_.fault_on[static_cast<int>(Fault::kCrashAtFileOp)] &&
+          random_.Chance(0.2)) {
         cluster_.host(i).process()->CrashAtFileOperation(random_.Between(1, 12), AnyCrash());
       }
     }
@@ -215,12 +215,13 @@ void Nemesis::Heal() {
     Host& host = cluster_.host(i);
     host.disk().faults() = {};
     cluster_.SetDiskTrouble(i, false);
-    if (cluster_.Stopped(i)) host.Kill(CrashKind::kPower);
+    if (cluster_.Stopped(i)) host.Kill(AnyCrash());
     if (Process* process = host.process(); process != nullptr) {
       process->CrashAtFileOperation(0, CrashKind::kProcess);  // disarmed
       process->CrashAtTask(0, CrashKind::kProcess);
       process->Resume();
     } else {
+      restart_at_[i] = Time::Never();
       cluster_.Start(i);
     }
   }

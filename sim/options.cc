@@ -84,7 +84,9 @@ void DrawFaults(Random& random, RunOptions* o) {
   if (random.Chance(0.6)) o->fault_on[static_cast<int>(Fault::kDiskFull)] = false;
   if (random.Chance(0.6)) o->fault_on[static_cast<int>(Fault::kSyncError)] = false;
   if (!o->AnyFault()) o->fault_on[random.Below(kFaults)] = true;
-  o->fault_gap_max = milliseconds(OneOf(random, {400, 1000, 3000}));
+  // Not so fast that no leader could ever be elected in between.
+  o->fault_gap_max =
+      std::max<Duration>(milliseconds(OneOf(random, {400, 1000, 3000})), 2 * o->election);
   o->fault_length_max = milliseconds(OneOf(random, {300, 1000, 3000}));
 }
 

@@ -26,7 +26,7 @@ enum class Fault : uint8_t {
   kSlowDisk,
   kClockJump,
   kDiskFull,
-  kSyncError,  // the member stops; it starts again with its page cache gone
+  kSyncError,  // the member stops and is started again, with or without its page cache
 };
 inline constexpr int kFaults = 14;
 const char* FaultName(Fault fault);
