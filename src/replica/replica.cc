@@ -139,6 +139,7 @@ void ReplicaImpl::HandleReady(raft::Ready ready) {
   // answer, is
   //    in our own log durably: a restart never finds a state machine ahead of its log.
   ApplyOrHold(std::move(ready.committed));
+  if (!stopped_.ok()) return;
   // c. Reads whose leadership was confirmed wait for their index to be applied; b may have done it.
   for (const raft::ReadState& read : ready.reads) reads_.Confirmed(read.id, read.index);
   for (const raft::ReadId id : ready.dropped_reads) {

@@ -171,6 +171,8 @@ void ReplicaImpl::ExpireRequests() {
   const env::Time now = env_.executor.Now();
   for (const uint64_t sequence : pending_.TakeExpired(now)) {
     const PendingCommands::Command* command = pending_.Find(sequence);
+    if (command == nullptr)
+      continue;  // a completion before it has stopped us, and all were answered
     const Status why = command->state == PendingCommands::State::kWaiting
                            ? TimedOut()
                            : TimedOutUnknown(command->term < node_.term() || leader() == kNobody);

@@ -245,8 +245,9 @@ void ReadTimes(Reader* reader, Config* config) {
 
 void ReadLimits(Reader* reader, Config* config) {
   constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
-  // Frames between members carry whole requests and are bounded at 64 MiB.
-  constexpr int64_t kMostRequestBytes = 32 << 20;
+  // An entry takes half a segment of the log (32 MiB) at most, its tag included; half of that
+  // leaves room.
+  constexpr int64_t kMostRequestBytes = 16 << 20;
   config->quota_backend_bytes = static_cast<uint64_t>(
       std::max<int64_t>(0, reader->Integer("quota-backend-bytes", -kMost, kMost)));
   config->max_txn_ops = static_cast<uint64_t>(reader->Integer("max-txn-ops", 1, 1'000'000));
