@@ -53,8 +53,9 @@ std::optional<Term> TermIn(const raft::LogShape& log, LogIndex index) {
 
 }  // namespace
 
-Result<std::unique_ptr<Replica>> Replica::Create(env::Env env, Options options, wal::Wal& wal,
-                                                 transport::Sender& sender, StateMachine& machine) {
+Result<std::unique_ptr<Replica>> Replica::Create(env::Env env, const Options& options,
+                                                 wal::Wal& wal, transport::Sender& sender,
+                                                 StateMachine& machine) {
   const wal::GroupState state = wal.Recovered(options.group);
   const raft::EntryId durable = machine.durable();
   CHECK_EQ(machine.applied().index, durable.index);

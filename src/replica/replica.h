@@ -97,8 +97,9 @@ class Replica : public transport::Receiver {
   // `wal`, `sender` and `machine` outlive the replica. What the log holds above machine.applied()
   // is applied again as soon as it is known to be committed. DataLoss when log and state machine do
   // not fit together.
-  static Result<std::unique_ptr<Replica>> Create(env::Env env, Options options, wal::Wal& wal,
-                                                 transport::Sender& sender, StateMachine& machine);
+  static Result<std::unique_ptr<Replica>> Create(env::Env env, const Options& options,
+                                                 wal::Wal& wal, transport::Sender& sender,
+                                                 StateMachine& machine);
 
   // Takes a command. It is answered once, by `deadline` at the latest.
   virtual void Propose(std::string_view command, env::Time deadline, ProposeDone done) = 0;

@@ -58,7 +58,7 @@ Status Member::Start(std::unique_ptr<mvcc::SortedFiles> files) {
   replica.self = options_.self;
   for (const membership::Member& m : options_.members) replica.conf.voters.push_back(m.id);
   std::sort(replica.conf.voters.begin(), replica.conf.voters.end());
-  auto opened = replica::Replica::Create(env_, std::move(replica), *wal_, sender, *applier_);
+  auto opened = replica::Replica::Create(env_, replica, *wal_, sender, *applier_);
   if (!opened.ok()) return opened.status();
   replica_ = std::move(opened).value();
 
